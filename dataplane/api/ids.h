@@ -1,0 +1,63 @@
+// The small types that control and dataplane share. Plain data, no pointers.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+
+namespace sandgate::api {
+
+// Names one agent for ever: assigned by control's id map, never reused. 0 means "no agent".
+using IdentityId = uint32_t;
+constexpr IdentityId kNoIdentity = 0;
+constexpr IdentityId kMaxIdentity = (1u << 24) - 1;
+
+// Names one grant (or hard rule) for ever. 0 means "no rule matched".
+using RuleId = uint32_t;
+constexpr RuleId kNoRule = 0;
+
+using Epoch = uint64_t;
+
+// An IP address in one form: IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
+struct Address
+{
+    std::array<uint8_t, 16> bytes{};
+
+    static Address v4(const uint8_t* four)
+    {
+        Address a;
+        a.bytes[10] = a.bytes[11] = 0xff;
+        std::memcpy(&a.bytes[12], four, 4);
+        return a;
+    }
+    static Address v6(const uint8_t* sixteen)
+    {
+        Address a;
+        std::memcpy(a.bytes.data(), sixteen, 16);
+        return a;
+    }
+    bool is_v4() const
+    {
+        static constexpr uint8_t kPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        return std::memcmp(bytes.data(), kPrefix, 12) == 0;
+    }
+    const uint8_t* v4_bytes() const { return &bytes[12]; }
+    bool is_zero() const { return *this == Address{}; }
+    auto operator<=>(const Address&) const = default;
+};
+
+// Where a WireGuard peer is reached from outside. port is in host order; an all-zero address means "unknown".
+struct Endpoint
+{
+    Address address;
+    uint16_t port = 0;
+    uint16_t zero_ = 0;
+
+    bool is_known() const { return port != 0; }
+    bool operator==(const Endpoint&) const = default;
+};
+
+static_assert(sizeof(Address) == 16 && sizeof(Endpoint) == 20);
+
+}  // namespace sandgate::api

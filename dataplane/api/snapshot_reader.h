@@ -1,0 +1,33 @@
+// Verifies the bytes of a snapshot and gives typed views of its tables. Nothing is copied; the bytes must
+// outlive the reader.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "dataplane/api/snapshot.h"
+
+namespace sandgate::api {
+
+struct SnapshotView
+{
+    const SnapshotHeader* header;
+    const GatewayRow* gateway;
+    std::span<const PortRow> ports;
+    std::span<const StaticNeighbourRow> neighbours;
+    std::span<const AgentRow> agents;
+    std::span<const AddressRow> addresses;
+    std::span<const ClassRow> classes;
+    std::span<const MatchRow> matches;
+    std::span<const ServiceRow> services;
+};
+
+// FNV-1a 64 over the bytes behind the header, then over the header with its checksum field zero.
+uint64_t snapshot_checksum(std::span<const uint8_t> snapshot);
+
+// Checks magic, version, sizes, checksum, alignment and bounds of every table, ascending order where promised,
+// every index between tables and the range of every field. `error` receives the first fault as a sentence.
+std::optional<SnapshotView> read_snapshot(std::span<const uint8_t> bytes, std::string& error);
+
+}  // namespace sandgate::api
