@@ -29,7 +29,7 @@ struct SnapshotHeader
     uint32_t version;
     uint32_t header_bytes;  // sizeof(SnapshotHeader)
     uint64_t total_bytes;
-    uint64_t checksum;  // FNV-1a 64 of all bytes behind the header, then of the header with this field zero
+    uint64_t checksum;  // snapshot_checksum() of snapshot_reader.h
     Epoch epoch;        // assigned when control publishes
     Table gateway;      // exactly one GatewayRow
     Table ports;        // PortRow, by port number (the order of the dataplane's --port options)
