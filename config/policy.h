@@ -1,0 +1,219 @@
+// The typed model of one policy: what load() makes of the YAML file and its bulk files. Plain structs; nothing here
+// has been checked against anything else (validate.h does that), but every value is well-formed by itself.
+// Where a text has a position, the struct keeps it, so that every later error can name line and column.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/result.h"
+#include "dataplane/api/ids.h"
+#include "dataplane/api/snapshot.h"
+
+namespace sandgate::config {
+
+using Key = std::array<uint8_t, 32>;
+
+// A place in a text file; both count from 1, 0 means "the file as a whole".
+struct Where
+{
+    uint32_t line = 0;
+    uint32_t column = 0;
+};
+
+// An address and a length over 128 bits (IPv4-mapped, as in dataplane/api/snapshot.h); no bit behind the length.
+struct Prefix
+{
+    api::Address address;
+    uint8_t length = 0;
+
+    bool contains(const api::Address& other) const;
+    bool contains(const Prefix& other) const
+    {
+        return other.length >= length && contains(other.address);
+    }
+    bool overlaps(const Prefix& other) const { return contains(other) || other.contains(*this); }
+    auto operator<=>(const Prefix&) const = default;
+};
+
+struct Located
+{
+    std::string text;
+    Where where;
+};
+
+struct AgentAddress
+{
+    Prefix prefix;
+    Where where;
+};
+
+struct Agent
+{
+    std::string name;
+    std::string owner;              // empty when nobody is named
+    std::vector<std::string> tags;  // sorted, unique
+    Key public_key{};
+    std::vector<AgentAddress> addresses;
+    std::string psk_file;      // absolute; empty when there is none
+    int64_t expires_unix = 0;  // 0 = never
+    bool is_enabled = true;
+    uint16_t keepalive_seconds = 0;
+    Where where;
+    Where key_where;
+};
+
+struct AgentList;  // the agents of one file with their indexes, agent_list.h
+
+enum class SelectorKind : uint8_t {
+    kAgent,    // agent:NAME
+    kTag,      // tag:NAME
+    kGroup,    // group:NAME
+    kOwner,    // owner:NAME
+    kHost,     // host:NAME
+    kPrefix,   // an address or a CIDR
+    kService,  // service:NAME
+    kGateway,  // gateway: its own tunnel addresses
+    kAll,      // "*"
+};
+
+struct Selector
+{
+    SelectorKind kind;
+    std::string text;  // behind the colon, or the whole text
+    Prefix prefix;     // of kPrefix
+    Where where;
+};
+
+// One entry of an `ip` list.
+struct Traffic
+{
+    uint8_t protocol = 0;  // IP protocol or api::kAnyProtocol
+    bool is_icmp = false;  // ICMP for IPv4 addresses, ICMPv6 for IPv6 addresses
+    uint16_t port_low = 0;
+    uint16_t port_high = 0xffff;
+    Where where;
+};
+
+struct Group
+{
+    std::string name;
+    std::vector<Selector> members;  // kAgent, kTag, kOwner
+    Where where;
+};
+
+struct Host
+{
+    std::string name;
+    std::vector<Prefix> prefixes;
+    Where where;
+};
+
+struct Service
+{
+    std::string name;
+    bool is_gateway = false;          // delivered to the host port
+    std::vector<Selector> addresses;  // kHost, kPrefix; empty when is_gateway
+    std::vector<Traffic> traffic;
+    Where where;
+};
+
+struct Grant
+{
+    std::string name;
+    std::vector<Selector> sources;
+    std::vector<Selector> destinations;
+    std::vector<Traffic> traffic;
+    Where where;
+};
+
+struct Gateway
+{
+    uint16_t listen_port = 51820;
+    std::string private_key_file = "/etc/sandgate/gateway.key";  // absolute
+    std::string public_endpoint;                                 // host:port; empty when not given
+    std::vector<api::Address> tunnel_addresses;                  // at most one of each family
+    uint16_t tunnel_mtu = 1420;
+    std::vector<api::Address> dns;
+    Where where;
+    // The key that belongs to private_key_file. load() does not read secrets; who does may put it here, and
+    // validate() then refuses agents that use the gateway's own key.
+    std::optional<Key> public_key;
+};
+
+struct Dataplane
+{
+    std::vector<uint32_t> workers = {1};
+    std::optional<uint32_t> slow_path_core;
+    bool has_hugepages = true;
+    bool is_test_mode = false;
+    bool has_adaptive_idle = false;
+    bool has_host_port = true;
+    std::string control_socket = "/run/sandgate/dataplane.sock";
+    std::optional<uint64_t> max_sessions, max_flows, mbufs;
+    Where where;
+};
+
+struct StaticNeighbour
+{
+    api::Address address;
+    std::array<uint8_t, 6> mac;
+    Where where;
+};
+
+// The port's own address and the length of its network, over 32 or 128 bits.
+struct PortAddress
+{
+    api::Address address;
+    uint8_t length = 0;
+
+    Prefix network() const;  // over 128 bits
+};
+
+struct Port
+{
+    std::string name;
+    std::string device;
+    uint8_t roles = 0;  // api::PortRole bits
+    PortAddress v4, v6;
+    api::Address gateway_v4, gateway_v6;
+    uint16_t mtu = 1500;
+    std::vector<StaticNeighbour> neighbours;
+    Where where;
+};
+
+struct Control
+{
+    std::string state_dir = "/var/lib/sandgate";
+    std::string socket = "/run/sandgate/control.sock";
+};
+
+struct Policy
+{
+    std::string file;  // as it was given to load_file()
+    Gateway gateway;
+    Dataplane dataplane;
+    Control control;
+    std::vector<Port> ports;
+    // The agents of the YAML file, then those of each bulk file in order. Shared with the cache; never changed.
+    std::vector<std::shared_ptr<const AgentList>> agent_lists;
+    std::vector<Group> groups;
+    std::vector<Host> hosts;
+    std::vector<Service> services;
+    std::vector<Grant> grants;
+
+    const Group* find_group(const std::string& name) const;
+    const Host* find_host(const std::string& name) const;
+    const Service* find_service(const std::string& name) const;
+    const Agent* find_agent(const std::string& name) const;
+    size_t agent_count() const;
+};
+
+// "file:line:column", without what is 0.
+std::string place(const std::string& file, Where where);
+
+}  // namespace sandgate::config
