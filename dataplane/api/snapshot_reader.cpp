@@ -1,40 +1,17 @@
-// Verification of a snapshot's bytes, before anything is believed. The bytes come from another process: every
-// offset, count, index, order and range is checked here, so that the builder can follow them without looking.
-// One pass per table, no recursion; the only allocation is a bitmap of the identities (2 MiB at most).
+// Verification of a snapshot's bytes, before anything is believed. The bytes come from another
+// process: every offset, count, index, order and range is checked here, so that the builder can
+// follow them without looking. One pass per table, no recursion; the only allocation is a bitmap of
+// the identities (2 MiB at most).
 #include "dataplane/api/snapshot_reader.h"
 
 #include <cstring>
 #include <vector>
 
+#include "dataplane/api/bytes_check.h"
 #include "dataplane/api/counters.h"
 
 namespace sandgate::api {
 namespace {
-
-constexpr uint64_t kFnvBasis = 0xcbf29ce484222325;
-constexpr uint64_t kFnvPrime = 0x100000001b3;
-constexpr uint64_t kMaxRows = 1u << 27;  // of any table; keeps every product far from 2^64
-
-uint64_t step(uint64_t h, uint64_t word)
-{
-    h = (h ^ word) * kFnvPrime;
-    return h ^ (h >> 32);
-}
-
-uint64_t hash_words(uint64_t h, const uint8_t* bytes, size_t size)
-{
-    uint64_t word;
-    for (; size >= 8; bytes += 8, size -= 8) {
-        std::memcpy(&word, bytes, 8);
-        h = step(h, word);
-    }
-    if (size > 0) {
-        word = 0;
-        std::memcpy(&word, bytes, size);
-        h = step(h, word);
-    }
-    return h;
-}
 
 // True when no bit behind the first `prefix` bits is set.
 bool host_bits_are_zero(const Address& address, unsigned prefix)
@@ -85,8 +62,8 @@ class Reader
         if (view.header->magic != kSnapshotMagic)
             return fail("it does not start with the snapshot's magic number.");
         if (view.header->version != kSnapshotVersion)
-            return fail("its version is " + std::to_string(view.header->version) + ", this program reads " +
-                        std::to_string(kSnapshotVersion) + ".");
+            return fail("its version is " + std::to_string(view.header->version) +
+                        ", this program reads " + std::to_string(kSnapshotVersion) + ".");
         if (view.header->header_bytes != sizeof(SnapshotHeader))
             return fail("its header has a length of its own.");
         if (view.header->total_bytes != bytes_.size())
@@ -98,25 +75,26 @@ class Reader
     }
 
     template <class Row>
-    bool table(const char* name, const Table& table, std::span<const Row>& rows, uint64_t most = kMaxRows)
+    bool table(const char* name, const Table& table, std::span<const Row>& rows,
+               uint64_t most = kMaxRows)
     {
-        if (table.offset % 8 != 0 || table.offset < sizeof(SnapshotHeader) || table.offset > bytes_.size())
-            return fail(std::string("the table of ") + name + " starts at an impossible offset.");
-        if (table.count > most || table.count * sizeof(Row) > bytes_.size() - table.offset)
-            return fail(std::string("the table of ") + name + " has an impossible count of rows.");
-        rows = {reinterpret_cast<const Row*>(bytes_.data() + table.offset), static_cast<size_t>(table.count)};
-        return true;
+        if (table.count <= most && find_table<SnapshotHeader>(bytes_, table, rows))
+            return true;
+        return fail(std::string("the table of ") + name + " does not lie within the bytes.");
     }
 
     bool tables(SnapshotView& view)
     {
         std::span<const GatewayRow> gateway_rows;
         const SnapshotHeader& h = *view.header;
-        if (!table("gateway", h.gateway, gateway_rows, 1) || !table("ports", h.ports, view.ports, kMaxPorts - 1) ||
+        if (!table("gateway", h.gateway, gateway_rows, 1) ||
+            !table("ports", h.ports, view.ports, kMaxPorts - 1) ||
             !table("neighbours", h.neighbours, view.neighbours) ||
             !table("agents", h.agents, view.agents, kMaxIdentity) ||
-            !table("addresses", h.addresses, view.addresses) || !table("classes", h.classes, view.classes) ||
-            !table("matches", h.matches, view.matches) || !table("services", h.services, view.services))
+            !table("addresses", h.addresses, view.addresses) ||
+            !table("classes", h.classes, view.classes) ||
+            !table("matches", h.matches, view.matches) ||
+            !table("services", h.services, view.services))
             return false;
         if (gateway_rows.size() != 1)
             return fail("it has no gateway row.");
@@ -151,7 +129,8 @@ class Reader
             if (!is_v4_or_zero(row.v4) || row.v6.is_v4() || !is_v4_or_zero(row.gateway_v4) ||
                 row.gateway_v6.is_v4())
                 return fail("ports", i, "has an address of the wrong family.");
-            if ((row.v4_prefix != 0 && row.v4.is_zero()) || (row.v6_prefix != 0 && row.v6.is_zero()))
+            if ((row.v4_prefix != 0 && row.v4.is_zero()) ||
+                (row.v6_prefix != 0 && row.v6.is_zero()))
                 return fail("ports", i, "has a prefix length without an address.");
         }
         return true;
@@ -254,7 +233,8 @@ class Reader
     {
         for (size_t i = 0; i < view.services.size(); i++) {
             const ServiceRow& row = view.services[i];
-            const bool is_ours = row.address == view.gateway->host_v4 || row.address == view.gateway->host_v6;
+            const bool is_ours =
+                row.address == view.gateway->host_v4 || row.address == view.gateway->host_v6;
             if (row.address.is_zero() || !is_ours)
                 return fail("services", i, "is not at one of the gateway's own addresses.");
             if (row.zero != 0)
@@ -272,14 +252,7 @@ class Reader
 
 uint64_t snapshot_checksum(std::span<const uint8_t> snapshot)
 {
-    if (snapshot.size() < sizeof(SnapshotHeader))
-        return 0;
-    uint64_t h = hash_words(kFnvBasis, snapshot.data() + sizeof(SnapshotHeader),
-                            snapshot.size() - sizeof(SnapshotHeader));
-    SnapshotHeader header;
-    std::memcpy(&header, snapshot.data(), sizeof header);
-    header.checksum = 0;
-    return hash_words(h, reinterpret_cast<const uint8_t*>(&header), sizeof header);
+    return checksum_of<SnapshotHeader>(snapshot);
 }
 
 std::optional<SnapshotView> read_snapshot(std::span<const uint8_t> bytes, std::string& error)
