@@ -7,26 +7,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 
 #include "crypto/x25519.h"
 #include "dataplane/api/counters.h"
 #include "dataplane/wireguard/activity.h"
+#include "dataplane/wireguard/inputs.h"
 #include "dataplane/wireguard/session_table.h"
 
 namespace sandgate::wg {
-
-struct Time
-{
-    uint64_t monotonic_ns;
-    uint64_t unix_ns;  // for TAI64N timestamps alone
-};
-
-using Timestamp = std::array<uint8_t, 12>;                      // TAI64N, compares as bytes
-using FillRandom = std::function<void(std::span<uint8_t>)>;     // fills with unpredictable bytes
 
 // A datagram of type 1, 2 or 3 from the tunnel port; the pipeline has checked type and length already.
 struct IncomingMessage

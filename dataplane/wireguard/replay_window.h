@@ -1,10 +1,12 @@
-// The sliding window of received counters (RFC 6479): 8,192 bits, of which 8,128 are usable because one word is
-// always being cleared. Checked before decryption only to refuse what can never be accepted; updated only for
+// The sliding window of received counters (RFC 6479): 8,192 bits, of which 8,128 behind the greatest counter are
+// usable because one word is always being cleared. Checked before decryption only to refuse what can never be accepted; updated only for
 // authentic packets. Not safe for concurrent use: its owner is the session's worker.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+
+#include "dataplane/wireguard/messages.h"
 
 namespace sandgate::wg {
 
@@ -14,10 +16,11 @@ class ReplayWindow
     static constexpr uint64_t kBits = 8192;
     static constexpr uint64_t kUsable = kBits - 64;
 
-    // True when no later event can make this counter acceptable: left of the window or already received.
+    // True when no later event can make this counter acceptable: past REJECT_AFTER_MESSAGES, left of the
+    // window or already received.
     bool is_stale(uint64_t counter) const
     {
-        if (counter + kUsable < next_)
+        if (counter >= kRejectAfterMessages || counter + kUsable + 1 < next_)
             return true;
         return counter < next_ && (word(counter) >> (counter & 63) & 1) != 0;
     }
