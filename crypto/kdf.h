@@ -1,4 +1,5 @@
-// HMAC-BLAKE2s and the KDF_n of the WireGuard paper (section 5.4, HKDF of RFC 5869 with HMAC-BLAKE2s).
+// HMAC-BLAKE2s and the KDF_n of the WireGuard paper (section 5.4, HKDF of RFC 5869 with
+// HMAC-BLAKE2s).
 #pragma once
 
 #include "crypto/blake2s.h"

@@ -27,7 +27,8 @@ struct DhJob
     bool is_valid;       // out: false when the result is zero (a low-order point)
 };
 
-// Computes each job; results are independent. A job that is not valid leaves its shared secret zero.
+// Computes each job; results are independent. A job that is not valid leaves its shared secret
+// zero.
 void dh_batch(std::span<DhJob> jobs);
 
 // One computation; false for a low-order point.

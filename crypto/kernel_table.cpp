@@ -1,0 +1,55 @@
+// The kernels, best first, and the choice among them. A new kernel is one row here, one file in
+// kernels/ with its own flags in meson.build, and nothing else: tests and benchmarks walk the
+// table.
+#include "crypto/kernel.h"
+
+#include <string_view>
+
+#include "crypto/kernels/ipsec_mb.h"
+#include "crypto/kernels/portable.h"
+#include "crypto/kernels/sodium.h"
+
+namespace sandgate::crypto {
+namespace {
+
+constexpr Kernel kTable[] = {
+    {"ipsec_mb", kSse42 | kPclmul | kAesni, 1, ipsec_mb::seal_batch, ipsec_mb::open_batch},
+    {"portable", 0, 1, portable::seal_batch, portable::open_batch},
+    {"sodium", 0, 1, sodium::seal_batch, sodium::open_batch},
+};
+
+std::string names_of(std::span<const Kernel> table)
+{
+    std::string names;
+    for (const Kernel& kernel : table)
+        names += (names.empty() ? "" : ", ") + std::string(kernel.name);
+    return names;
+}
+
+}  // namespace
+
+std::span<const Kernel> kernels() { return kTable; }
+
+KernelChoice choose_kernel(std::span<const Kernel> table, const char* forced,
+                           const CpuReport& report)
+{
+    const std::string_view wanted = forced != nullptr ? forced : "";
+    std::string excluded;
+    for (const Kernel& kernel : table) {
+        if (!wanted.empty() && wanted != kernel.name)
+            continue;
+        const std::string fault = features_fault(kernel.needs, report);
+        if (fault.empty())
+            return {&kernel, {}};
+        excluded += std::string(excluded.empty() ? "" : "; ") + kernel.name + ": " + fault;
+    }
+    if (wanted.empty())
+        return {nullptr, "No encryption kernel runs on this machine (" + excluded + ")."};
+    if (excluded.empty())
+        return {nullptr, "SANDGATE_FORCE_KERNEL names the unknown kernel \"" + std::string(wanted) +
+                             "\"; known are " + names_of(table) + "."};
+    return {nullptr, "SANDGATE_FORCE_KERNEL names a kernel that cannot run here (" + excluded +
+                         "); unset it or choose another of " + names_of(table) + "."};
+}
+
+}  // namespace sandgate::crypto
