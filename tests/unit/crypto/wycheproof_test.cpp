@@ -1,0 +1,160 @@
+// Project Wycheproof's vectors of known attacks, which are not part of this repository.
+// SANDGATE_VECTORS names a file of theirs, or a folder that holds both
+// wycheproof_chacha20_poly1305_test.json and wycheproof_x25519_test.json; without it the tests say
+// that they were skipped.
+#include <gtest/gtest.h>
+#include <sodium.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <sstream>
+
+#include "crypto/kernels/portable.h"
+#include "crypto/x25519.h"
+#include "tests/unit/crypto/support.h"
+
+namespace sandgate::crypto::test {
+namespace {
+
+namespace json = boost::json;
+
+class Wycheproof : public testing::Test
+{
+  protected:
+    void SetUp() override { ASSERT_GE(sodium_init(), 0); }
+
+    // The file's contents when it is there and says that it tests `algorithm`; else skips.
+    std::optional<json::object> load(const std::string& algorithm, const std::string& file_name)
+    {
+        const char* variable = std::getenv("SANDGATE_VECTORS");
+        if (variable == nullptr)
+            return skip("SANDGATE_VECTORS is not set");
+        std::filesystem::path path = variable;
+        if (std::filesystem::is_directory(path))
+            path /= file_name;
+        std::ifstream file(path);
+        if (!file)
+            return skip("cannot read " + path.string());
+        std::stringstream text;
+        text << file.rdbuf();
+        json::object root = json::parse(text.str()).as_object();
+        if (root.at("algorithm").as_string() != std::string_view(algorithm))
+            return skip(path.string() + " does not test " + algorithm);
+        return root;
+    }
+
+    static Buffer field(const json::object& test, const char* name)
+    {
+        return from_hex(std::string_view(test.at(name).as_string()));
+    }
+
+  private:
+    static std::optional<json::object> skip(const std::string& reason)
+    {
+        skip_here("the Wycheproof vectors were NOT run: " + reason);
+        return std::nullopt;
+    }
+    static void skip_here(const std::string& reason) { GTEST_SKIP() << reason; }
+};
+
+// The same packet through a kernel of the table, where its interface can say it.
+void expect_kernels_agree(const Buffer& key, const Buffer& nonce, const Buffer& text,
+                          const Buffer& sealed, bool is_valid)
+{
+    uint64_t counter;
+    std::memcpy(&counter, nonce.data() + 4, 8);
+    for (const Kernel& kernel : kernels()) {
+        if (!features_fault(kernel.needs, cpu_report()).empty())
+            continue;
+        Buffer data = sealed;
+        AeadJob job{key.data(), counter, data.data(), static_cast<uint32_t>(text.size()), false};
+        kernel.open({&job, 1});
+        EXPECT_EQ(job.is_authentic, is_valid) << kernel.name;
+        if (!is_valid)
+            continue;
+        EXPECT_TRUE(std::equal(text.begin(), text.end(), data.begin())) << kernel.name;
+        kernel.seal({&job, 1});
+        EXPECT_EQ(data, sealed) << kernel.name;
+    }
+}
+
+TEST_F(Wycheproof, chacha20_poly1305)
+{
+    const auto root = load("CHACHA20-POLY1305", "wycheproof_chacha20_poly1305_test.json");
+    if (!root)
+        return;
+    int run = 0, by_kernels = 0, other_sizes = 0;
+    for (const json::value& group : root->at("testGroups").as_array())
+        for (const json::value& value : group.at("tests").as_array()) {
+            const json::object& test = value.as_object();
+            SCOPED_TRACE("tcId " + std::to_string(test.at("tcId").as_int64()));
+            const Buffer key = field(test, "key"), nonce = field(test, "iv");
+            const Buffer ad = field(test, "aad"), text = field(test, "msg");
+            const Buffer ciphertext = field(test, "ct"), tag = field(test, "tag");
+            const bool is_valid = test.at("result").as_string() == "valid";
+            if (key.size() != 32 || nonce.size() != 12 || tag.size() != 16) {
+                EXPECT_FALSE(is_valid);  // our types cannot express it
+                ++other_sizes;
+                continue;
+            }
+            ++run;
+            const portable::Nonce fixed(nonce.data(), 12);
+            Buffer data = ciphertext;
+            EXPECT_EQ(portable::open(key.data(), fixed, ad, data.data(), data.size(), tag.data()),
+                      is_valid);
+            EXPECT_EQ(data, is_valid ? text : ciphertext);
+            if (is_valid) {
+                Buffer made_tag(16);
+                portable::seal(key.data(), fixed, ad, data.data(), data.size(), made_tag.data());
+                EXPECT_EQ(data, ciphertext);
+                EXPECT_EQ(made_tag, tag);
+            }
+            if (ad.empty() && std::all_of(nonce.begin(), nonce.begin() + 4,
+                                          [](uint8_t byte) { return byte == 0; })) {
+                Buffer sealed = ciphertext;
+                sealed.insert(sealed.end(), tag.begin(), tag.end());
+                expect_kernels_agree(key, nonce, text, sealed, is_valid);
+                ++by_kernels;
+            }
+        }
+    std::cout << "Wycheproof ChaCha20-Poly1305: " << run << " vectors run, " << by_kernels
+              << " of them by every kernel, " << other_sizes << " of sizes that no call accepts\n";
+    EXPECT_GT(run, 0);
+}
+
+TEST_F(Wycheproof, x25519)
+{
+    const auto root = load("XDH", "wycheproof_x25519_test.json");
+    if (!root)
+        return;
+    int run = 0, refused = 0;
+    for (const json::value& group : root->at("testGroups").as_array())
+        for (const json::value& value : group.at("tests").as_array()) {
+            const json::object& test = value.as_object();
+            SCOPED_TRACE("tcId " + std::to_string(test.at("tcId").as_int64()));
+            const Buffer mine = field(test, "private"), theirs = field(test, "public");
+            const Buffer expected = field(test, "shared");
+            ASSERT_EQ(mine.size(), 32u);
+            ASSERT_EQ(theirs.size(), 32u);
+            const PrivateKey private_key(std::span<const uint8_t, 32>(mine.data(), 32));
+            PublicKey public_key;
+            std::copy(theirs.begin(), theirs.end(), public_key.begin());
+            Secret<32> shared;
+            const bool is_zero = expected == Buffer(32);
+            EXPECT_EQ(dh(shared, private_key, public_key), !is_zero);
+            EXPECT_EQ(to_hex(shared.span()), to_hex(expected));
+            ++run;
+            refused += is_zero;
+        }
+    std::cout << "Wycheproof X25519: " << run << " vectors run, " << refused
+              << " of them refused as zero\n";
+    EXPECT_GT(run, 0);
+}
+
+}  // namespace
+}  // namespace sandgate::crypto::test
