@@ -1,6 +1,7 @@
-// The sliding window of received counters (RFC 6479): 8,192 bits, of which 8,128 behind the greatest counter are
-// usable because one word is always being cleared. Checked before decryption only to refuse what can never be accepted; updated only for
-// authentic packets. Not safe for concurrent use: its owner is the session's worker.
+// The sliding window of received counters (RFC 6479): 8,192 bits, of which 8,128 behind the greatest counter
+// are usable because one word is always being cleared. Checked before decryption only to refuse what can never
+// be accepted; updated only for authentic packets. Not safe for concurrent use: its owner is the session's
+// worker.
 #pragma once
 
 #include <cstdint>
