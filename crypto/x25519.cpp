@@ -4,6 +4,8 @@
 
 #include <sodium.h>
 
+#include "crypto/declassify.h"
+
 namespace sandgate::crypto {
 
 static_assert(crypto_scalarmult_BYTES == 32 && crypto_scalarmult_SCALARBYTES == 32);
@@ -26,9 +28,8 @@ bool dh(Secret<32>& shared, const PrivateKey& private_key, const PublicKey& publ
 {
     // RFC 7748 section 6.1: the all-zero value is refused. Whether it was is public: the peer's
     // point alone decides it.
-    const bool is_valid =
-        crypto_scalarmult(shared.data(), private_key.data(), public_key.data()) == 0 &&
-        !shared.is_zero();
+    const int status = crypto_scalarmult(shared.data(), private_key.data(), public_key.data());
+    const bool is_valid = declassify(status == 0) && !declassify(shared.is_zero());
     if (!is_valid)
         shared.wipe();
     return is_valid;
