@@ -1,5 +1,6 @@
-// The agents of one file with the indexes that validate() and compile() need, built once when the file is parsed:
-// a bulk file that has not changed costs neither parsing nor hashing again. Immutable once built.
+// The agents of one file with the indexes that validate() and compile() need, built once when the
+// file is parsed: a bulk file that has not changed costs neither parsing nor hashing again.
+// Immutable once built.
 #pragma once
 
 #include <cstring>
@@ -14,7 +15,8 @@ struct KeyHash
 {
     size_t operator()(const Key& key) const
     {
-        return std::hash<std::string_view>{}({reinterpret_cast<const char*>(key.data()), key.size()});
+        return std::hash<std::string_view>{}(
+            {reinterpret_cast<const char*>(key.data()), key.size()});
     }
 };
 
@@ -26,7 +28,8 @@ struct AgentList
         uint32_t agent;  // index into agents
         Where where;
     };
-    // What selectors other than agent:NAME see of an agent. Agents with the same owner and tags share one.
+    // What selectors other than agent:NAME see of an agent. Agents with the same owner and tags
+    // share one.
     struct Profile
     {
         std::string owner;
@@ -52,7 +55,8 @@ struct AgentList
     std::string path(uint32_t agent, std::string_view field) const;
 };
 
-// Builds the indexes. Of two agents with one name, key or address the first keeps it, and the second is an error.
+// Builds the indexes. Of two agents with one name, key or address the first keeps it, and the
+// second is an error.
 std::shared_ptr<const AgentList> build_agent_list(std::string file, bool is_bulk,
                                                   std::vector<Agent> agents);
 

@@ -1,6 +1,6 @@
-// Bulk files of agents: one JSON object per line with the keys of a YAML agent, read as a stream, so that memory
-// holds the agents and one block of text. BulkCache keeps what it parsed; a file whose modification and change
-// times, size and inode are as before is not read again.
+// Bulk files of agents: one JSON object per line with the keys of a YAML agent, read as a stream,
+// so that memory holds the agents and one block of text. BulkCache keeps what it parsed; a file
+// whose modification and change times, size and inode are as before is not read again.
 #pragma once
 
 #include <map>
@@ -17,7 +17,8 @@ struct BulkFile
     std::vector<Error> errors;  // of the lines; at most kMaxErrors
 };
 
-// Reads one file. Errors of the file itself (missing, a directory, too large) come back as a Result's error.
+// Reads one file. Errors of the file itself (missing, a directory, too large) come back as a
+// Result's error.
 Result<BulkFile> load_bulk(const std::string& path);
 
 class BulkCache

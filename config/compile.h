@@ -1,5 +1,6 @@
-// Policy in, snapshot bytes out (dataplane/api/snapshot.h). Pure and deterministic: the same policy and the same id
-// map give the same bytes; the id map is the only thing that changes. The epoch is 0 until publish().
+// Policy in, snapshot bytes out (dataplane/api/snapshot.h). Pure and deterministic: the same policy
+// and the same id map give the same bytes; the id map is the only thing that changes. The epoch is
+// 0 until publish().
 #pragma once
 
 #include <memory>
@@ -23,21 +24,23 @@ struct NamedAgent
 struct Compiled
 {
     std::vector<uint8_t> bytes;
-    std::vector<NamedAgent> agents;  // ascending identity
-    std::vector<std::pair<api::RuleId, std::string>> rules;  // ascending
+    std::vector<NamedAgent> agents;                             // ascending identity
+    std::vector<std::pair<api::RuleId, std::string>> rules;     // ascending
     std::vector<std::shared_ptr<const AgentList>> agent_lists;  // what `agents` points into
 
     const Agent* find_agent(api::IdentityId identity) const;
     const std::string* find_rule(api::RuleId rule) const;
 };
 
-// The policy must have passed validate(). Fails when the id map is exhausted or the rows outgrow kMaxMatchRows.
+// The policy must have passed validate(). Fails when the id map is exhausted or the rows outgrow
+// kMaxMatchRows.
 constexpr size_t kMaxMatchRows = 1u << 23;
 Result<Compiled> compile(const Policy& policy, IdMap& ids);
 
-// Makes compiled bytes ready to send: writes `epoch`, the changed epochs and the checksum. `previous` is what was
-// published last (null at first): agents and classes that are as they were keep their changed epochs, and classes
-// keep their places, so that a delta stays small. The result is a new snapshot; its size may differ.
+// Makes compiled bytes ready to send: writes `epoch`, the changed epochs and the checksum.
+// `previous` is what was published last (null at first): agents and classes that are as they were
+// keep their changed epochs, and classes keep their places, so that a delta stays small. The result
+// is a new snapshot; its size may differ.
 std::vector<uint8_t> publish(std::span<const uint8_t> compiled, const api::SnapshotView* previous,
                              api::Epoch epoch);
 

@@ -1,5 +1,6 @@
-// The command line of sandgate-dataplane that a policy asks for: everything that the program needs before the first
-// snapshot arrives. A change here needs a restart; compare two policies' arguments to see one.
+// The command line of sandgate-dataplane that a policy asks for: everything that the program needs
+// before the first snapshot arrives. A change here needs a restart; compare two policies' arguments
+// to see one.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// The memory of names: which IdentityId an agent's name and which RuleId a grant's name was given. An id is never
-// given again, not even when its name left the policy; a name that returns has its old id. Lives in a text file:
+// The memory of names: which IdentityId an agent's name and which RuleId a grant's name was given.
+// An id is never given again, not even when its name left the policy; a name that returns has its
+// old id. Lives in a text file:
 //
 //   sandgate-id-map 1
 //   next-identity 3
@@ -37,7 +38,8 @@ class IdMap
     // `where` names the text in errors.
     static Result<IdMap> from_text(std::string_view text, const std::string& where);
 
-    // A file that does not exist is an empty map; anything else that cannot be read whole is an error.
+    // A file that does not exist is an empty map; anything else that cannot be read whole is an
+    // error.
     static Result<IdMap> load(const std::string& path);
     // Writes a temporary file beside it, syncs it, renames it, syncs the directory.
     Result<Done> save(const std::string& path);
@@ -46,7 +48,10 @@ class IdMap
     struct Hash
     {
         using is_transparent = void;
-        size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        size_t operator()(std::string_view text) const
+        {
+            return std::hash<std::string_view>{}(text);
+        }
     };
     using Names = std::unordered_map<std::string, uint32_t, Hash, std::equal_to<>>;
 

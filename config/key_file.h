@@ -1,5 +1,6 @@
-// Files that hold one key (a private key or a PSK) as base64 of 32 bytes. A file that somebody else may read or
-// write, or that is reached through a symbolic link, is refused: the sentence says what to run.
+// Files that hold one key (a private key or a PSK) as base64 of 32 bytes. A file that somebody else
+// may read or write, or that is reached through a symbolic link, is refused: the sentence says what
+// to run.
 #pragma once
 
 #include <string>

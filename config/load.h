@@ -1,6 +1,7 @@
-// YAML text in, Policy out. Every error names file, line, column and key path and is a sentence; unknown keys, keys
-// given twice, anchors, aliases and tags are errors. Bounded: bytes, depth and number of nodes. Nothing is
-// compared with anything else here, see validate.h. The language is described in docs/policy.md.
+// YAML text in, Policy out. Every error names file, line, column and key path and is a sentence;
+// unknown keys, keys given twice, anchors, aliases and tags are errors. Bounded: bytes, depth and
+// number of nodes. Nothing is compared with anything else here, see validate.h. The language is
+// described in docs/policy.md.
 #pragma once
 
 #include <string>

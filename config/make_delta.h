@@ -1,5 +1,5 @@
-// The difference of two published snapshots as a delta (dataplane/api/delta.h): apply_delta(old, make_delta(old,
-// new)) is `new`, byte for byte.
+// The difference of two published snapshots as a delta (dataplane/api/delta.h): apply_delta(old,
+// make_delta(old, new)) is `new`, byte for byte.
 #pragma once
 
 #include <span>

@@ -1,6 +1,7 @@
-// The typed model of one policy: what load() makes of the YAML file and its bulk files. Plain structs; nothing here
-// has been checked against anything else (validate.h does that), but every value is well-formed by itself.
-// Where a text has a position, the struct keeps it, so that every later error can name line and column.
+// The typed model of one policy: what load() makes of the YAML file and its bulk files. Plain
+// structs; nothing here has been checked against anything else (validate.h does that), but every
+// value is well-formed by itself. Where a text has a position, the struct keeps it, so that every
+// later error can name line and column.
 #pragma once
 
 #include <array>
@@ -25,7 +26,8 @@ struct Where
     uint32_t column = 0;
 };
 
-// An address and a length over 128 bits (IPv4-mapped, as in dataplane/api/snapshot.h); no bit behind the length.
+// An address and a length over 128 bits (IPv4-mapped, as in dataplane/api/snapshot.h); no bit
+// behind the length.
 struct Prefix
 {
     api::Address address;
@@ -69,7 +71,8 @@ struct Agent
 
 struct AgentList;  // the agents of one file with their indexes, agent_list.h
 
-enum class SelectorKind : uint8_t {
+enum class SelectorKind : uint8_t
+{
     kAgent,    // agent:NAME
     kTag,      // tag:NAME
     kGroup,    // group:NAME
@@ -140,8 +143,8 @@ struct Gateway
     uint16_t tunnel_mtu = 1420;
     std::vector<api::Address> dns;
     Where where;
-    // The key that belongs to private_key_file. load() does not read secrets; who does may put it here, and
-    // validate() then refuses agents that use the gateway's own key.
+    // The key that belongs to private_key_file. load() does not read secrets; who does may put it
+    // here, and validate() then refuses agents that use the gateway's own key.
     std::optional<Key> public_key;
 };
 
@@ -199,7 +202,8 @@ struct Policy
     Dataplane dataplane;
     Control control;
     std::vector<Port> ports;
-    // The agents of the YAML file, then those of each bulk file in order. Shared with the cache; never changed.
+    // The agents of the YAML file, then those of each bulk file in order. Shared with the cache;
+    // never changed.
     std::vector<std::shared_ptr<const AgentList>> agent_lists;
     std::vector<Group> groups;
     std::vector<Host> hosts;

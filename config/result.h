@@ -1,5 +1,6 @@
-// What can go wrong outside the packet path, as a value: Result<T> is a T or an Error. An Error is a sentence for
-// an operator (`what`) and the place it speaks of (`where`: "file", "file:line:column" or empty).
+// What can go wrong outside the packet path, as a value: Result<T> is a T or an Error. An Error is
+// a sentence for an operator (`what`) and the place it speaks of (`where`: "file",
+// "file:line:column" or empty).
 #pragma once
 
 #include <string>

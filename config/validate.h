@@ -1,5 +1,6 @@
-// What no single node can know: names that lead nowhere, names, keys and addresses that two agents claim, selectors
-// that match nothing, grants that apply to nothing. An empty policy is valid and allows nothing.
+// What no single node can know: names that lead nowhere, names, keys and addresses that two agents
+// claim, selectors that match nothing, grants that apply to nothing. An empty policy is valid and
+// allows nothing.
 #pragma once
 
 #include <vector>

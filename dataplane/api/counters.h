@@ -13,6 +13,7 @@ constexpr uint64_t kCountersMagic = 0x31304354'4347444e;
 constexpr uint32_t kCountersVersion = 1;
 constexpr unsigned kMaxPorts = 8;  // the host port is the last one
 constexpr unsigned kMaxWorkers = 64;
+constexpr unsigned kSlowPathBlocks = 2;  // the handshake thread's, then the server thread's
 
 using Counter = std::atomic<uint64_t>;
 
@@ -27,7 +28,7 @@ struct PortCounters
     Counter rx_packets, rx_bytes, tx_packets, tx_bytes;
 };
 
-// writer: one worker (or the slow path's threads through the handshake thread's block); readers: control
+// writer: one worker or one thread of the slow path; readers: control
 struct alignas(64) CounterBlock
 {
     Counter drops[128];  // by DropReason
@@ -44,7 +45,7 @@ struct CountersRegion
 {
     uint64_t magic;
     uint32_t version;
-    uint32_t workers;      // blocks 0 .. workers - 1 are the workers', block `workers` the slow path's
+    uint32_t workers;      // blocks 0 .. workers - 1 are the workers'; then kSlowPathBlocks more
     uint64_t boot_id;      // random, new with each start of the dataplane
     uint64_t tsc_hz;
     std::atomic<uint64_t> policy_epoch;    // writer: builder thread; 0 before the first policy

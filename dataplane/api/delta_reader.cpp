@@ -55,7 +55,7 @@ class Reader
     {
         if (!find_table<DeltaHeader>(bytes_, table, rows))
             return fail(std::string("the table of ") + name + " does not lie within the bytes.");
-        if (bit != 0 && (view_replaced_ & bit) == 0 && !rows.empty())
+        if (bit != 0 && (replaced_ & bit) == 0 && !rows.empty())
             return fail(std::string("the table of ") + name + " has rows and replaces nothing.");
         return true;
     }
@@ -63,7 +63,7 @@ class Reader
     bool tables(DeltaView& view)
     {
         const DeltaHeader& h = *view.header;
-        view_replaced_ = h.replaced;
+        replaced_ = h.replaced;
         if (!table("agents", h.agents, view.agents, 0) ||
             !table("removed agents", h.removed, view.removed, 0) ||
             !table("addresses", h.addresses, view.addresses, 0) ||
@@ -113,7 +113,7 @@ class Reader
 
     std::span<const uint8_t> bytes_;
     std::string& error_;
-    uint32_t view_replaced_ = 0;
+    uint32_t replaced_ = 0;
 };
 
 // One bit for each identity up to the greatest that was noted.
