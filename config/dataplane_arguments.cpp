@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/parse.h"
 
 namespace sandgate::config {
@@ -42,7 +44,10 @@ std::vector<std::string> dataplane_arguments(const Policy& policy)
         for (const api::Address& address : policy.gateway.tunnel_addresses)
             add(address.is_v4() ? "--host-v4" : "--host-v6", to_text(address));
     }
-    add("--mtu", std::to_string(policy.gateway.tunnel_mtu));
+    uint16_t mtu = 1500;
+    for (const Port& port : policy.ports)
+        mtu = std::max(mtu, port.mtu);
+    add("--mtu", std::to_string(mtu));
     return arguments;
 }
 

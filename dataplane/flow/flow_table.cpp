@@ -1,0 +1,126 @@
+// The flow table: buckets of seven tags over an array of entries. An entry that finds its bucket full goes to
+// the next one and is counted in each bucket that it passed, so that a look-up knows when to stop.
+#include "dataplane/flow/flow_table.h"
+
+#include <bit>
+
+namespace sandgate::dp {
+
+FlowTable::FlowTable(uint32_t capacity, uint64_t seed)
+    : seed_(seed),
+      buckets_(std::bit_ceil(std::max(capacity / 4, 16u))),
+      bucket_mask_(static_cast<uint32_t>(buckets_.size() - 1)),
+      flows_(capacity),
+      cold_(capacity)
+{
+    for (Bucket& bucket : buckets_)
+        for (uint32_t& flow : bucket.flows)
+            flow = kNone;
+}
+
+Flow* FlowTable::find(const FlowKey& key, uint32_t hash)
+{
+    for (unsigned probe = 0; probe < kMaxProbes; probe++) {
+        const Bucket& bucket = buckets_[(hash + probe) & bucket_mask_];
+        for (unsigned i = 0; i < kPerBucket; i++) {
+            if (bucket.tags[i] != hash || bucket.flows[i] == kNone)
+                continue;
+            Flow* flow = &flows_[bucket.flows[i]];
+            if (flow->key == key)
+                return flow;
+        }
+        if (bucket.passed == 0)
+            break;
+    }
+    return nullptr;
+}
+
+Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
+{
+    if (used_ == flows_.size())
+        return nullptr;
+    for (unsigned probe = 0; probe < kMaxProbes; probe++) {
+        Bucket& bucket = buckets_[(hash + probe) & bucket_mask_];
+        for (unsigned i = 0; i < kPerBucket; i++) {
+            if (bucket.flows[i] != kNone)
+                continue;
+            uint32_t index = first_free_;
+            if (index != kNone)
+                first_free_ = flows_[index].next_free;
+            else
+                index = fresh_++;
+            bucket.tags[i] = hash;
+            bucket.flows[i] = index;
+            for (unsigned passed = 0; passed < probe; passed++)
+                buckets_[(hash + passed) & bucket_mask_].passed++;
+            Flow& flow = flows_[index];
+            flow = Flow{};
+            flow.key = key;
+            flow.hash = hash;
+            flow.state = kFlowOpening;
+            cold_[index] = FlowCold{};
+            cold_[index].start_ns = now_ns;
+            used_++;
+            return &flow;
+        }
+    }
+    return nullptr;
+}
+
+void FlowTable::erase(Flow* flow)
+{
+    const auto index = static_cast<uint32_t>(flow - flows_.data());
+    for (unsigned probe = 0; probe < kMaxProbes; probe++) {
+        Bucket& bucket = buckets_[(flow->hash + probe) & bucket_mask_];
+        for (unsigned i = 0; i < kPerBucket; i++) {
+            if (bucket.flows[i] != index)
+                continue;
+            bucket.flows[i] = kNone;
+            for (unsigned passed = 0; passed < probe; passed++)
+                buckets_[(flow->hash + passed) & bucket_mask_].passed--;
+            flow->state = kFlowFree;
+            flow->next_free = first_free_;
+            first_free_ = index;
+            used_--;
+            return;
+        }
+    }
+}
+
+namespace {
+
+uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
+{
+    switch (flow.key.identity_and_protocol >> 24) {
+        case 6:
+            if (flow.state == kFlowClosing)
+                return timeouts.tcp_closing_ms;
+            return flow.state == kFlowEstablished ? timeouts.tcp_established_ms : timeouts.tcp_opening_ms;
+        case 17:
+            return timeouts.udp_ms;
+        case 1:
+        case 58:
+            return timeouts.icmp_ms;
+        default:
+            return timeouts.other_ms;
+    }
+}
+
+}  // namespace
+
+uint32_t FlowTable::age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts)
+{
+    uint32_t ended = 0;
+    for (uint32_t i = 0; i < limit && used_ != 0; i++) {
+        if (sweep_ >= fresh_)
+            sweep_ = 0;
+        Flow& flow = flows_[sweep_++];
+        if (flow.state != kFlowFree && now_ms - flow.last_seen_ms > timeout_of(flow, timeouts)) {
+            erase(&flow);
+            ended++;
+        }
+    }
+    return ended;
+}
+
+}  // namespace sandgate::dp

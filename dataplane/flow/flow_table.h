@@ -1,0 +1,138 @@
+// The flows of one worker: identity and inner 5-tuple on one side, rule and policy epoch on the other. One
+// writer and reader, the owning worker; nothing here is shared. An entry is 64 bytes hot (read for every packet)
+// and 64 cold (counters, written once per run). All memory is taken when the table is made.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "dataplane/api/ids.h"
+#include "dataplane/policy/address_table.h"
+
+namespace sandgate::dp {
+
+// Which flow a packet belongs to, the same for both directions: "agent" and "peer" are the two ends as seen from
+// the identity that the flow is accounted to. Ports are in host order; an ICMP echo has its identifier as both.
+struct FlowKey
+{
+    api::Address agent;
+    api::Address peer;
+    uint16_t agent_port = 0;
+    uint16_t peer_port = 0;
+    uint32_t identity_and_protocol = 0;  // 24 bits of identity, 8 of protocol
+
+    static uint32_t pack(api::IdentityId identity, uint8_t protocol)
+    {
+        return identity | static_cast<uint32_t>(protocol) << 24;
+    }
+    bool operator==(const FlowKey& other) const { return std::memcmp(this, &other, sizeof(*this)) == 0; }
+};
+static_assert(sizeof(FlowKey) == 40);
+
+enum FlowState : uint8_t {
+    kFlowFree = 0,
+    kFlowOpening = 1,      // packets in one direction only
+    kFlowEstablished = 2,  // packets in both directions
+    kFlowClosing = 3,      // TCP: RST, or FIN from both ends
+};
+
+struct alignas(64) Flow
+{
+    FlowKey key;
+    api::RuleId rule = 0;
+    uint32_t epoch = 0;  // low bits of the policy epoch that decided
+    uint32_t last_seen_ms = 0;
+    uint32_t hash = 0;
+    uint8_t state = kFlowFree;
+    uint8_t direction = 0;  // api::MatchDirection: who opened it
+    uint8_t fins = 0;       // bit 0: the agent sent FIN; bit 1: the peer did
+    uint8_t zero = 0;
+    uint32_t next_free = 0;
+};
+static_assert(sizeof(Flow) == 64);
+
+struct alignas(64) FlowCold
+{
+    uint64_t packets[2] = {};  // [0] from the agent, [1] to the agent
+    uint64_t bytes[2] = {};
+    uint64_t start_ns = 0;
+    uint8_t tcp_flags[2] = {};
+    uint8_t reserved_[6] = {};
+    uint32_t side_tables[4] = {};  // indexes for NAT, pins, held packets, evidence
+};
+static_assert(sizeof(FlowCold) == 64);
+
+struct FlowTimeouts
+{
+    uint32_t tcp_established_ms = 7'440'000;  // RFC 5382 REQ-5: not less than 2 h 4 min
+    uint32_t tcp_opening_ms = 240'000;
+    uint32_t tcp_closing_ms = 10'000;
+    uint32_t udp_ms = 120'000;  // RFC 4787 REQ-5
+    uint32_t icmp_ms = 60'000;  // RFC 5508 REQ-1
+    uint32_t other_ms = 600'000;
+};
+
+class FlowTable
+{
+  public:
+    // capacity: flows at most. seed: random per boot.
+    FlowTable(uint32_t capacity, uint64_t seed);
+
+    uint32_t hash_of(const FlowKey& key) const
+    {
+        uint32_t ports;
+        std::memcpy(&ports, &key.agent_port, 4);
+        const uint64_t mix = seed_ ^ (static_cast<uint64_t>(key.identity_and_protocol) << 32 | ports);
+        const uint64_t h = hash_of_bytes16(key.agent.bytes.data(), mix) * 0x9e3779b97f4a7c15ull ^
+                           hash_of_bytes16(key.peer.bytes.data(), mix + 1);
+        return static_cast<uint32_t>(h >> 32 ^ h);
+    }
+    void prefetch_bucket(uint32_t hash) const { rte_prefetch0(&buckets_[hash & bucket_mask_]); }
+    // Call after the bucket has arrived: fetches the entry that the hash most likely names.
+    void prefetch_flow(uint32_t hash) const
+    {
+        const Bucket& bucket = buckets_[hash & bucket_mask_];
+        for (unsigned i = 0; i < kPerBucket; i++)
+            if (bucket.tags[i] == hash && bucket.flows[i] != kNone)
+                rte_prefetch0(&flows_[bucket.flows[i]]);
+    }
+
+    Flow* find(const FlowKey& key, uint32_t hash);
+    // nullptr when the table is full; the caller refuses the packet by name.
+    Flow* insert(const FlowKey& key, uint32_t hash, uint64_t now_ns);
+    void erase(Flow* flow);
+    FlowCold& cold_of(const Flow* flow) { return cold_[flow - flows_.data()]; }
+
+    // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many ended.
+    uint32_t age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts);
+
+    uint32_t used() const { return used_; }
+    uint32_t capacity() const { return static_cast<uint32_t>(flows_.size()); }
+
+  private:
+    static constexpr uint32_t kNone = ~0u;
+    static constexpr unsigned kPerBucket = 7;
+    static constexpr unsigned kMaxProbes = 16;  // buckets
+
+    struct alignas(64) Bucket
+    {
+        uint32_t tags[kPerBucket];
+        uint32_t passed;  // entries that lie in a later bucket because this one was full
+        uint32_t flows[kPerBucket];
+        uint32_t zero;
+    };
+
+    uint64_t seed_;
+    std::vector<Bucket> buckets_;
+    uint32_t bucket_mask_;
+    std::vector<Flow> flows_;
+    std::vector<FlowCold> cold_;
+    uint32_t first_free_ = kNone;
+    uint32_t fresh_ = 0;  // entries from here on were never used
+    uint32_t used_ = 0;
+    uint32_t sweep_ = 0;
+};
+
+}  // namespace sandgate::dp

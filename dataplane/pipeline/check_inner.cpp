@@ -1,0 +1,49 @@
+// check_inner: is the packet well formed, and may it say that it comes from where it says? A sealed packet's
+// source must map, over all agents, to the very agent whose key sealed it.
+#include "dataplane/pipeline/inner_header.h"
+#include "dataplane/pipeline/pipeline.h"
+#include "dataplane/wireguard/messages.h"
+
+namespace sandgate::dp {
+
+namespace {
+
+DropReason sealed_fault(const PolicyView& policy, Packet& packet)
+{
+    rte_mbuf* mbuf = packet.mbuf;
+    rte_pktmbuf_trim(mbuf, wg::kAuthTagBytes);
+    auto* text = reinterpret_cast<uint8_t*>(rte_pktmbuf_adj(mbuf, sizeof(wg::DataHeader)));
+    DropReason fault = read_inner(packet, text, rte_pktmbuf_pkt_len(mbuf));
+    if (fault != DropReason::kNone)
+        return fault;
+    rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(rte_pktmbuf_pkt_len(mbuf) - packet.inner_bytes));
+    fault = inner_address_fault(packet);
+    if (fault != DropReason::kNone)
+        return fault;
+    // Longest match over all peers, as Linux has it: a wider prefix of this agent gives no right to an address
+    // that another agent holds.
+    if (policy.addresses.find(packet.source) != packet.session->identity)
+        return DropReason::kInnerSourceNotOurs;
+    return merge_ecn(packet);
+}
+
+DropReason plain_fault(const PolicyView& policy, const Packet& packet)
+{
+    const bool is_from_host = (packet.flags & kFromHost) != 0;
+    if (policy.is_gateway_address(packet.source) != is_from_host)
+        return DropReason::kSpoofedAgentSource;
+    if (policy.addresses.find(packet.source) != api::kNoIdentity)
+        return DropReason::kSpoofedAgentSource;
+    return DropReason::kNone;
+}
+
+}  // namespace
+
+void check_inner(Worker& w, const PolicyView& policy, Burst& burst)
+{
+    burst.keep_if(w, [&](Packet& packet) {
+        return packet.kind == Kind::kSealed ? sealed_fault(policy, packet) : plain_fault(policy, packet);
+    });
+}
+
+}  // namespace sandgate::dp

@@ -1,0 +1,41 @@
+// find_sessions: the session that a sealed packet names, and every cheap reason to refuse it before cryptography.
+// Nothing is written: a forged packet gets this far with no more than a copied index.
+#include "dataplane/pipeline/pipeline.h"
+#include "dataplane/wireguard/data.h"
+
+namespace sandgate::dp {
+
+namespace {
+
+DropReason session_fault(const Worker& w, Packet& packet)
+{
+    if (packet.kind != Kind::kSealed)
+        return DropReason::kNone;
+    Session* session = w.shared.sessions->find(packet.receiver_index);
+    if (session == nullptr || session->owner != w.id)
+        return DropReason::kUnknownIndex;
+    // Paper, section 6.2: nothing is received under a session older than REJECT_AFTER_TIME.
+    if (wg::is_expired(*session, w.now_ns) || packet.counter >= wg::kRejectAfterMessages)
+        return DropReason::kSessionExpired;
+    if (session->replay.is_stale(packet.counter))
+        return DropReason::kCounterStale;
+    packet.agent = w.shared.agents.find(session->identity);
+    packet.session = session;
+    const bool is_trusted_endpoint =
+        packet.agent->is_endpoint_confirmed && packet.agent->endpoint == packet.endpoint;
+    if (!is_trusted_endpoint && !w.open_budget.has_credit(packet.receiver_index, w.now_ns))
+        return DropReason::kOpenBudgetSpent;
+    return DropReason::kNone;
+}
+
+}  // namespace
+
+void find_sessions(Worker& w, Burst& burst)
+{
+    for (const Packet* packet : burst.packets())
+        if (packet->kind == Kind::kSealed)
+            rte_prefetch0(w.shared.sessions->slot_of(packet->receiver_index));
+    burst.keep_if(w, [&](Packet& packet) { return session_fault(w, packet); });
+}
+
+}  // namespace sandgate::dp

@@ -1,0 +1,107 @@
+// Longest-prefix match from an address to the agent that owns it: one hash table whose keys are (prefix length,
+// masked address), probed from the longest length in use to the shortest. Agents have single addresses almost
+// always, so the first probe nearly always answers. Built once per policy, then read-only.
+#pragma once
+
+#include <rte_prefetch.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dataplane/api/snapshot.h"
+
+namespace sandgate::dp {
+
+inline uint64_t hash_of_bytes16(const uint8_t* bytes, uint64_t seed)
+{
+    uint64_t low, high;
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + 8, 8);
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(low ^ seed) * (high ^ 0x9e3779b97f4a7c15ull);
+    uint64_t h = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+    h ^= (low + high) * 0xff51afd7ed558ccdull;
+    return h ^ (h >> 32);
+}
+
+// The address with every bit behind the prefix cleared.
+inline api::Address masked(const api::Address& address, unsigned prefix)
+{
+    api::Address result;
+    const unsigned whole = prefix / 8;
+    std::memcpy(result.bytes.data(), address.bytes.data(), whole);
+    if (prefix % 8 != 0)
+        result.bytes[whole] = static_cast<uint8_t>(address.bytes[whole] & (0xff00 >> (prefix % 8)));
+    return result;
+}
+
+inline bool is_within(const api::Address& address, const api::Address& network, unsigned prefix)
+{
+    const unsigned whole = prefix / 8;
+    if (std::memcmp(address.bytes.data(), network.bytes.data(), whole) != 0)
+        return false;
+    if (prefix % 8 == 0)
+        return true;
+    return ((address.bytes[whole] ^ network.bytes[whole]) & (0xff00 >> (prefix % 8)) & 0xff) == 0;
+}
+
+class AddressTable
+{
+  public:
+    // seed: random per boot, so that nobody can construct collisions.
+    void build(std::span<const api::AddressRow> rows, uint64_t seed)
+    {
+        seed_ = seed;
+        size_t size = 16;
+        while (size < rows.size() * 2)
+            size *= 2;
+        slots_.assign(size, api::AddressRow{});
+        lengths_.clear();
+        bool is_used[129] = {};
+        for (const api::AddressRow& row : rows) {
+            size_t at = start_of(row.address, row.prefix);
+            while (slots_[at].identity != api::kNoIdentity)
+                at = (at + 1) & (size - 1);
+            slots_[at] = row;
+            is_used[row.prefix] = true;
+        }
+        for (int length = 128; length >= 0; length--)
+            if (is_used[length])
+                lengths_.push_back(static_cast<uint8_t>(length));
+    }
+
+    // The agent whose longest prefix holds this address, or kNoIdentity.
+    api::IdentityId find(const api::Address& address) const
+    {
+        for (const uint8_t length : lengths_) {
+            const api::Address key = length == 128 ? address : masked(address, length);
+            size_t at = start_of(key, length);
+            for (;; at = (at + 1) & (slots_.size() - 1)) {
+                const api::AddressRow& row = slots_[at];
+                if (row.identity == api::kNoIdentity)
+                    break;
+                if (row.prefix == length && row.address == key)
+                    return row.identity;
+            }
+        }
+        return api::kNoIdentity;
+    }
+
+    void prefetch(const api::Address& address) const
+    {
+        rte_prefetch0(&slots_[start_of(address, 128)]);
+    }
+
+  private:
+    size_t start_of(const api::Address& key, unsigned prefix) const
+    {
+        return hash_of_bytes16(key.bytes.data(), seed_ + prefix) & (slots_.size() - 1);
+    }
+
+    uint64_t seed_ = 0;
+    std::vector<api::AddressRow> slots_ = std::vector<api::AddressRow>(16);
+    std::vector<uint8_t> lengths_;  // in use, longest first
+};
+
+}  // namespace sandgate::dp
