@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "config/result.h"
-#include "dataplane/api/delta.h"
+#include "dataplane/api/delta_reader.h"
 
 namespace sandgate::config {
 
