@@ -9,6 +9,7 @@
 #include "config/load.h"
 #include "config/validate.h"
 #include "control/cli/cli.h"
+#include "control/cli/text.h"
 #include "crypto/x25519.h"
 
 namespace sandgate::control {
@@ -16,8 +17,6 @@ namespace sandgate::control {
 namespace json = boost::json;
 
 namespace {
-
-std::string count(size_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
 
 int refuse(const Context& context, const std::vector<Error>& errors)
 {
@@ -30,7 +29,7 @@ int refuse(const Context& context, const std::vector<Error>& errors)
     }
     for (const Error& error : errors)
         context.err << error.text() << "\n";
-    context.err << "sandgate: " << count(errors.size(), "error") << "; the file would be refused.\n";
+    context.err << "sandgate: " << counted(errors.size(), "error") << "; the file would be refused.\n";
     return kRefused;
 }
 
@@ -64,8 +63,8 @@ int check(const Context& context, const std::string& file, bool has_keys)
                        {"grants", loaded.policy.grants.size()},
                        {"bytes", compiled->bytes.size()}});
     else
-        context.out << fmt::format("{} is good: {}, {}.\n", file, count(loaded.policy.agent_count(), "agent"),
-                                   count(loaded.policy.grants.size(), "grant"));
+        context.out << fmt::format("{} is good: {}, {}.\n", file, counted(loaded.policy.agent_count(), "agent"),
+                                   counted(loaded.policy.grants.size(), "grant"));
     return kDone;
 }
 

@@ -52,19 +52,21 @@ void print_for_people(const Context& context, const json::value& all)
         for (const json::value& problem : problems->as_array())
             if (problem.is_string())
                 out << "problem:    " << problem.as_string().c_str() << "\n";
-    out << fmt::format("policy:     {}, epoch {}, {} agents, {} grants{}\n", text(policy, "file"),
-                       number(policy, "epoch"), number(policy, "agents"), number(policy, "grants"),
+    out << fmt::format("policy:     {}, epoch {}, {}, {}{}\n", text(policy, "file"),
+                       number(policy, "epoch"), counted(number(policy, "agents"), "agent"),
+                       counted(number(policy, "grants"), "grant"),
                        is_true(policy, "in_force") ? ", in force" : ", not in force");
     if (is_true(dataplane, "connected")) {
         const int64_t started = static_cast<int64_t>(number(dataplane, "started_unix"));
-        out << fmt::format("dataplane:  up {}, {} worker{}, AEAD kernel {}\n",
+        out << fmt::format("dataplane:  up {}, {}, AEAD kernel {}\n",
                            human_duration(std::max<int64_t>(context.now_unix() - started, 0)),
-                           number(dataplane, "workers"), number(dataplane, "workers") == 1 ? "" : "s",
+                           counted(number(dataplane, "workers"), "worker"),
                            text(dataplane, "aead_kernel"));
         if (const json::value* counters = find(dataplane, "counters"))
-            out << fmt::format("traffic:    {} packets opened, {} sealed, {} flows, {} handshakes\n",
+            out << fmt::format("traffic:    {} packets opened, {} sealed, {}, {}\n",
                                number(*counters, "opened"), number(*counters, "sealed"),
-                               number(*counters, "flows_current"), number(*counters, "handshakes_completed"));
+                               counted(number(*counters, "flows_current"), "flow"),
+                               counted(number(*counters, "handshakes_completed"), "handshake"));
     } else {
         out << "dataplane:  not connected (" << text(dataplane, "socket") << ")\n";
     }

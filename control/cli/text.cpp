@@ -19,6 +19,11 @@ std::string human_bytes(uint64_t bytes)
     return fmt::format("{:.2f} {}", value, kUnits[unit]);
 }
 
+std::string counted(uint64_t count, const char* what)
+{
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string human_duration(int64_t seconds)
 {
     struct Unit

@@ -11,6 +11,8 @@ namespace sandgate::control {
 std::string human_bytes(uint64_t bytes);
 // "now", "1 minute, 12 seconds ago", "never" for 0.
 std::string human_ago(int64_t then_unix, int64_t now_unix);
+// "1 agent", "2 agents".
+std::string counted(uint64_t count, const char* what);
 // "2 days, 3 hours": the two largest units.
 std::string human_duration(int64_t seconds);
 

@@ -103,7 +103,12 @@ std::string Daemon::start()
 
 void Daemon::begin()
 {
-    apply(true);
+    // The link brings the policy in force when it is up.
+    if (service_->reload(true))
+        log_policy();
+    else
+        log_errors();
+    watch_files();
     sync_->start();
     save_later();
 }
@@ -135,9 +140,14 @@ void Daemon::apply(bool rereads_keys, GatewaySync::OnOutcome done)
         }
         return;
     }
-    spdlog::info("{}: {} agents, {} grants", service_->file(), service_->policy().agent_count(),
-                 service_->policy().grants.size());
+    log_policy();
     sync_->sync(std::move(done));
+}
+
+void Daemon::log_policy()
+{
+    spdlog::info("{} is good: agents {}, grants {}", service_->file(), service_->policy().agent_count(),
+                 service_->policy().grants.size());
 }
 
 void Daemon::log_errors()

@@ -65,6 +65,7 @@ class Daemon
     std::vector<std::string> problems();
     void watch_files();
     void save_later();
+    void log_policy();
     void log_errors();
 
     boost::asio::io_context& io_;

@@ -57,6 +57,10 @@ GatewaySync::~GatewaySync() { *alive_ = false; }
 void GatewaySync::start()
 {
     link_.start();
+    // A socket that is not there is known at once.
+    if (!link_.is_connecting())
+        spdlog::warn("the dataplane cannot be reached: {}; control tries again at least once a second",
+                     link_.fault());
     arm_expiry();
 }
 

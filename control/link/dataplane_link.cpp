@@ -198,7 +198,7 @@ void DataplaneLink::disconnect(const std::string& why)
     fail_all(why);
     if (!*alive)
         return;
-    if (was_up && events_.on_down)
+    if (was_up && !is_stopped_ && events_.on_down)
         events_.on_down(why);
     if (*alive)
         retry_later(why);

@@ -73,6 +73,8 @@ class DataplaneLink
     void stop();
 
     bool is_up() const { return is_up_; }
+    // The socket is open, the welcome may be outstanding.
+    bool is_connecting() const { return socket_.is_open(); }
     // Null while the dataplane is away.
     const CountersView* counters() const { return counters_ ? &*counters_ : nullptr; }
     // Why the last attempt or connection ended; empty while it is up.

@@ -1,0 +1,385 @@
+// The command line as a person or a script meets it. Control is played by a socket with canned answers.
+#include "control/cli/cli.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <boost/asio/write.hpp>
+#include <map>
+#include <thread>
+
+#include "control/cli/base64.h"
+#include "control/cli/text.h"
+#include "tests/unit/control/temp_dir.h"
+
+namespace sandgate::test {
+
+namespace json = boost::json;
+using boost::asio::local::stream_protocol;
+
+namespace {
+
+struct Ran
+{
+    int code;
+    std::string out, err;
+};
+
+Ran run(std::vector<std::string> words, const std::string& input = "")
+{
+    words.insert(words.begin(), "sandgate");
+    std::vector<const char*> argv;
+    for (const std::string& word : words)
+        argv.push_back(word.c_str());
+    std::istringstream in(input);
+    std::ostringstream out, err;
+    const int code = control::run(static_cast<int>(argv.size()), argv.data(), in, out, err,
+                                  [] { return int64_t{1'800'000'000}; });
+    return {code, out.str(), err.str()};
+}
+
+// Answers each verb with a fixed line.
+class FakeControl
+{
+  public:
+    FakeControl(const std::string& path, std::map<std::string, std::string> answers)
+        : path_(path), answers_(std::move(answers)), acceptor_(io_, stream_protocol::endpoint(path))
+    {
+        thread_ = std::thread([this] { serve(); });
+    }
+    ~FakeControl()
+    {
+        is_stopping_ = true;
+        stream_protocol::socket wake(io_);
+        boost::system::error_code ignored;
+        wake.connect({path_}, ignored);
+        thread_.join();
+    }
+
+  private:
+    void serve()
+    {
+        while (true) {
+            stream_protocol::socket client(io_);
+            acceptor_.accept(client);
+            if (is_stopping_)
+                return;
+            boost::asio::streambuf line;
+            boost::system::error_code error;
+            boost::asio::read_until(client, line, '\n', error);
+            const auto request = json::parse(std::string(static_cast<const char*>(line.data().data()),
+                                                         line.size()));
+            std::string verb(request.at("verb").as_string());
+            if (request.as_object().contains("first") && request.at("first").as_int64() != 0)
+                verb += json::serialize(request.at("first"));
+            boost::asio::write(client, boost::asio::buffer(answers_[verb] + "\n"), error);
+        }
+    }
+    std::string path_;
+    std::map<std::string, std::string> answers_;
+    boost::asio::io_context io_;
+    stream_protocol::acceptor acceptor_;
+    std::thread thread_;
+    std::atomic<bool> is_stopping_{false};
+};
+
+struct CliTest : testing::Test
+{
+    TempDir dir;
+    std::string socket = dir / "control.sock";
+
+    void write_policy(const std::string& more = "")
+    {
+        dir.write("gateway.key", run({"keygen"}).out, 0600);
+        dir.write("agent.key", run({"keygen"}).out, 0600);
+        dir.write("agent.psk", run({"genpsk"}).out, 0600);
+        const std::string key = run({"pubkey", dir / "agent.key"}).out;
+        dir.write("p.yaml",
+                  "gateway:\n  private_key_file: gateway.key\n  public_endpoint: gate.example:51820\n"
+                  "  tunnel_addresses: [10.66.0.254]\n  dns: [10.66.0.254]\n  tunnel_mtu: 1400\n"
+                  "dataplane: {workers: [1, 2], test_mode: true, host_port: false}\n"
+                  "ports:\n  - {name: wan, device: \"net_af_xdp0,iface=w0\", roles: [wan], addresses:"
+                  " [192.0.2.1/24]}\n"
+                  "agents:\n  - {name: bot, public_key: \"" +
+                      key.substr(0, 44) +
+                      "\", addresses: [10.66.0.1, \"fd66::1\"], psk_file: agent.psk, keepalive: 25}\n" + more);
+    }
+};
+
+TEST_F(CliTest, agrees_with_wg_about_public_keys)
+{
+    if (std::system("wg --version >/dev/null 2>&1") != 0)
+        GTEST_SKIP() << "the program wg is not installed (Debian package wireguard-tools)";
+    for (int i = 0; i < 5; i++) {
+        const Ran made = run({"keygen"});
+        ASSERT_EQ(made.code, 0);
+        ASSERT_EQ(made.out.size(), 45u);
+        dir.write("key", made.out);
+        const std::string command = "wg pubkey < " + (dir / "key") + " > " + (dir / "pub");
+        ASSERT_EQ(std::system(command.c_str()), 0);
+        EXPECT_EQ(run({"pubkey"}, made.out).out, dir.read("pub"));
+    }
+}
+
+TEST_F(CliTest, writes_a_key_for_its_owner_alone_and_never_over_another)
+{
+    const std::string path = dir / "new.key";
+    const mode_t before = umask(0);
+    EXPECT_EQ(run({"keygen", "--out", path}).code, 0);
+    umask(before);
+    struct stat info{};
+    ASSERT_EQ(stat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0600u);
+    const std::string key = dir.read("new.key");
+    const Ran again = run({"keygen", "--out", path});
+    EXPECT_EQ(again.code, 1);
+    EXPECT_NE(again.err.find("never overwritten"), std::string::npos);
+    EXPECT_EQ(dir.read("new.key"), key);
+    EXPECT_EQ(run({"pubkey", path}).out, run({"pubkey"}, key).out);
+}
+
+TEST_F(CliTest, refuses_what_is_no_key)
+{
+    for (const char* text : {"", "short", "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!=",
+                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}) {
+        const Ran got = run({"pubkey"}, text);
+        EXPECT_EQ(got.code, 1) << text;
+        EXPECT_TRUE(got.out.empty());
+    }
+    EXPECT_NE(run({"genpsk"}).out, run({"genpsk"}).out);
+}
+
+TEST_F(CliTest, prints_a_client_configuration)
+{
+    write_policy();
+    const Ran got = run({"--config", dir / "p.yaml", "agent", "config", "bot", "--private-key-file",
+                         dir / "agent.key"});
+    ASSERT_EQ(got.code, 0) << got.err;
+    const auto first = [](const std::string& text) { return text.substr(0, 44); };
+    EXPECT_EQ(got.out, "[Interface]\nPrivateKey = " + first(dir.read("agent.key")) +
+                           "\nAddress = 10.66.0.1/32, fd66::1/128\nDNS = 10.66.0.254\nMTU = 1400\n\n"
+                           "[Peer]\nPublicKey = " +
+                           first(run({"pubkey", dir / "gateway.key"}).out) +
+                           "\nPresharedKey = " + first(dir.read("agent.psk")) +
+                           "\nEndpoint = gate.example:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n"
+                           "PersistentKeepalive = 25\n");
+    const Ran placeholder =
+        run({"agent", "config", "bot", "--config", dir / "p.yaml", "--allowed-ips", "10.0.0.0/8,10.66.0.254/32"});
+    EXPECT_NE(placeholder.out.find("PrivateKey = PUT-"), std::string::npos);
+    EXPECT_NE(placeholder.out.find("AllowedIPs = 10.0.0.0/8, 10.66.0.254/32\n"), std::string::npos);
+}
+
+TEST_F(CliTest, refuses_a_configuration_with_another_agents_key)
+{
+    write_policy();
+    const Ran wrong = run({"--config", dir / "p.yaml", "agent", "config", "bot", "--private-key-file",
+                           dir / "gateway.key"});
+    EXPECT_EQ(wrong.code, 1);
+    EXPECT_TRUE(wrong.out.empty());
+    EXPECT_NE(wrong.err.find("does not hold the key of agent bot"), std::string::npos);
+    const Ran nobody = run({"--config", dir / "p.yaml", "--json", "agent", "config", "nobody"});
+    EXPECT_EQ(nobody.code, 1);
+    EXPECT_EQ(json::parse(nobody.out).at("ok"), false);
+}
+
+TEST_F(CliTest, draws_a_qr_code_of_half_blocks)
+{
+    write_policy();
+    const Ran got = run({"--config", dir / "p.yaml", "agent", "config", "bot", "--qr"});
+    ASSERT_EQ(got.code, 0) << got.err;
+    EXPECT_NE(got.out.find("\xe2\x96\x80"), std::string::npos);
+    EXPECT_EQ(got.out.find("PrivateKey"), std::string::npos);
+    const auto lines = std::count(got.out.begin(), got.out.end(), '\n');
+    EXPECT_GT(lines, 20);
+}
+
+TEST_F(CliTest, prints_the_dataplanes_arguments_for_people_scripts_and_shells)
+{
+    write_policy();
+    const Ran lines = run({"dataplane-args", dir / "p.yaml"});
+    ASSERT_EQ(lines.code, 0) << lines.err;
+    EXPECT_NE(lines.out.find("--worker-core\n1\n--worker-core\n2\n"), std::string::npos);
+    EXPECT_NE(lines.out.find("wan=wan=net_af_xdp0,iface=w0\n"), std::string::npos);
+    const Ran shell = run({"dataplane-args", "--shell", dir / "p.yaml"});
+    std::string joined = lines.out;
+    std::replace(joined.begin(), joined.end(), '\n', ' ');
+    joined.back() = '\n';
+    EXPECT_EQ(shell.out, joined);
+    const auto list = json::parse(run({"--json", "dataplane-args", dir / "p.yaml"}).out).at("arguments");
+    EXPECT_EQ(static_cast<long>(list.as_array().size()), std::count(lines.out.begin(), lines.out.end(), '\n'));
+}
+
+TEST_F(CliTest, checks_a_policy_file)
+{
+    write_policy();
+    const Ran good = run({"policy", "check", dir / "p.yaml", "--keys"});
+    EXPECT_EQ(good.code, 0) << good.err;
+    EXPECT_EQ(good.out, (dir / "p.yaml") + " is good: 1 agent, 0 grants.\n");
+    write_policy("grants:\n  - {name: g, src: [\"agent:ghost\"], dst: [\"*\"], ip: [\"tcp:80\"]}\nnew: 1\n");
+    const Ran bad = run({"policy", "check", dir / "p.yaml"});
+    EXPECT_EQ(bad.code, 1);
+    EXPECT_NE(bad.err.find("p.yaml:14:1"), std::string::npos) << bad.err;
+    const auto answer = json::parse(run({"policy", "check", dir / "p.yaml", "--json"}).out);
+    EXPECT_EQ(answer.at("ok"), false);
+    EXPECT_FALSE(answer.at("errors").as_array().empty());
+    EXPECT_EQ(run({"policy", "check", dir / "missing.yaml"}).code, 1);
+}
+
+TEST_F(CliTest, lists_agents_as_wg_does)
+{
+    FakeControl control(
+        socket,
+        {{"agents",
+          R"({"ok":true,"warning":null,"next":7,"agents":[{"name":"build-bot","owner":"ana","state":"enabled",)"
+          R"("endpoint":"198.51.100.7:51820","last_handshake_unix":1799999928,"rx_bytes":148,"tx_bytes":94371840}]})"},
+         {"agents7",
+          R"({"ok":true,"warning":null,"next":0,"agents":[{"name":"b","owner":"","state":"expired",)"
+          R"("endpoint":null,"last_handshake_unix":0,"rx_bytes":0,"tx_bytes":0}]})"}});
+    const Ran got = run({"agents", "--socket", socket});
+    EXPECT_EQ(got.code, 0);
+    EXPECT_EQ(got.out,
+              "NAME       OWNER  STATE    ENDPOINT            LATEST HANDSHAKE          RECEIVED       SENT\n"
+              "build-bot  ana    enabled  198.51.100.7:51820  1 minute, 12 seconds ago     148 B  90.00 MiB\n"
+              "b          -      expired  -                   never                          0 B        0 B\n");
+    const auto all = json::parse(run({"agents", "--socket", socket, "--json"}).out);
+    EXPECT_EQ(all.at("ok"), true);
+    EXPECT_EQ(all.at("agents").as_array().size(), 2u);
+    EXPECT_EQ(all.at("agents").at(0).at("tx_bytes").as_int64(), 94371840);
+    EXPECT_EQ(run({"agents", "b", "--socket", socket}).code, 0);
+    EXPECT_EQ(run({"agents", "zz", "--socket", socket}).code, 1);
+}
+
+TEST_F(CliTest, lists_drops_that_occurred_and_all_when_asked)
+{
+    FakeControl control(
+        socket,
+        {{"drops", R"({"ok":true,"drops":[{"reason":"tag_mismatch","count":0,"sentence":"The tag is wrong."},)"
+                   R"({"reason":"policy_denied","count":120,"sentence":"No grant allows this flow."}]})"}});
+    EXPECT_EQ(run({"drops", "--socket", socket}).out, "COUNT  REASON         MEANING\n"
+                                                      "  120  policy_denied  No grant allows this flow.\n");
+    EXPECT_EQ(run({"drops", "--all", "--socket", socket}).out,
+              "COUNT  REASON         MEANING\n"
+              "    0  tag_mismatch   The tag is wrong.\n"
+              "  120  policy_denied  No grant allows this flow.\n");
+    EXPECT_EQ(run({"drops", "--json", "--socket", socket}).out,
+              R"({"ok":true,"drops":[{"reason":"policy_denied","count":120,"sentence":"No grant allows this flow."}]})"
+              "\n");
+}
+
+TEST_F(CliTest, says_how_the_gateway_is_and_exits_accordingly)
+{
+    const auto answer = [](const std::string& state, const std::string& problem) {
+        return R"({"ok":true,"state":")" + state + R"(","problems":[)" + problem +
+               R"(],"control":{"pid":17,"uptime_seconds":61},"dataplane":{"connected":true,"socket":"/s",)"
+               R"("started_unix":1799996400,"aead_kernel":"ipsec_mb","workers":2,"ports":[{"name":"wan",)"
+               R"("is_host":false,"rx_packets":5,"rx_bytes":2048,"tx_packets":1,"tx_bytes":10}],)"
+               R"("counters":{"opened":3,"sealed":4,"flows_current":1,"handshakes_completed":2}},)"
+               R"("policy":{"file":"/etc/p.yaml","in_force":true,"epoch":9,"agents":2,"grants":1,"errors":[]}})";
+    };
+    {
+        FakeControl control(socket, {{"status", answer("ok", "")}});
+        const Ran got = run({"status", "--socket", socket});
+        EXPECT_EQ(got.code, 0);
+        EXPECT_EQ(got.out,
+                  "state:      ok\n"
+                  "policy:     /etc/p.yaml, epoch 9, 2 agents, 1 grant, in force\n"
+                  "dataplane:  up 1 hour, 2 workers, AEAD kernel ipsec_mb\n"
+                  "traffic:    3 packets opened, 4 sealed, 1 flow, 2 handshakes\n"
+                  "control:    up 1 minute, 1 second, process 17\n\n"
+                  "PORT  RECEIVED  PACKETS  SENT  PACKETS\n"
+                  "wan   2.00 KiB        5  10 B        1\n");
+    }
+    {
+        FakeControl control(dir / "2", {{"status", answer("degraded", "\"The policy file is refused.\"")}});
+        const Ran got = run({"status", "--socket", dir / "2"});
+        EXPECT_EQ(got.code, 1);
+        EXPECT_NE(got.out.find("problem:    The policy file is refused.\n"), std::string::npos);
+    }
+    FakeControl control(dir / "3", {{"status", answer("down", "")}});
+    EXPECT_EQ(run({"status", "--socket", dir / "3"}).code, 2);
+}
+
+TEST_F(CliTest, says_what_to_do_when_control_is_away)
+{
+    const Ran got = run({"drops", "--socket", dir / "nobody.sock"});
+    EXPECT_EQ(got.code, 3);
+    EXPECT_NE(got.err.find("Is sandgate-control running?"), std::string::npos);
+    EXPECT_EQ(run({"agents", "--socket", dir / "nobody.sock"}).code, 3);
+    EXPECT_EQ(run({"policy", "apply", "--socket", dir / "nobody.sock"}).code, 3);
+    const Ran status = run({"status", "--json", "--socket", dir / "nobody.sock"});
+    EXPECT_EQ(status.code, 2);
+    EXPECT_EQ(json::parse(status.out).at("state"), "down");
+}
+
+TEST_F(CliTest, tells_a_refused_policy_from_one_in_force)
+{
+    {
+        FakeControl control(socket, {{"policy-apply", R"({"ok":true,"error":null,"errors":[],"epoch":12})"}});
+        const Ran got = run({"policy", "apply", "--socket", socket});
+        EXPECT_EQ(got.code, 0);
+        EXPECT_EQ(got.out, "The policy is in force, epoch 12.\n");
+    }
+    FakeControl control(dir / "2", {{"policy-apply",
+                                     R"({"ok":false,"error":"p.yaml:3:4: bad","errors":["p.yaml:3:4: bad"],"epoch":0})"}});
+    const Ran got = run({"policy", "apply", "--socket", dir / "2"});
+    EXPECT_EQ(got.code, 1);
+    EXPECT_NE(got.err.find("p.yaml:3:4: bad\n"), std::string::npos);
+}
+
+TEST_F(CliTest, helps_everywhere_and_calls_misuse_by_its_code)
+{
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"--help"}, {"keygen", "--help"}, {"pubkey", "--help"}, {"genpsk", "--help"},
+             {"agent", "config", "--help"}, {"agents", "--help"}, {"status", "--help"}, {"drops", "--help"},
+             {"policy", "check", "--help"}, {"policy", "apply", "--help"}, {"dataplane-args", "--help"},
+             {"completion", "bash", "--help"}}) {
+        const Ran got = run(words);
+        EXPECT_EQ(got.code, 0) << words.front();
+        EXPECT_FALSE(got.out.empty()) << words.front();
+    }
+    EXPECT_EQ(run({}).code, 2);
+    EXPECT_EQ(run({"nonsense"}).code, 2);
+    EXPECT_EQ(run({"drops", "--nonsense"}).code, 2);
+    EXPECT_EQ(run({"agent", "config"}).code, 2);
+}
+
+TEST_F(CliTest, prints_a_completion_that_bash_takes_and_that_knows_every_command)
+{
+    const Ran got = run({"completion", "bash"});
+    ASSERT_EQ(got.code, 0);
+    dir.write("completion", got.out);
+    EXPECT_EQ(std::system(("bash -n " + (dir / "completion")).c_str()), 0);
+    const auto complete = [&](const std::string& words, int at) {
+        const std::string command = "bash -c 'source " + (dir / "completion") + "; COMP_WORDS=(" + words +
+                                    "); COMP_CWORD=" + std::to_string(at) +
+                                    "; _sandgate; printf \"%s \" \"${COMPREPLY[@]}\"' > " + (dir / "words");
+        EXPECT_EQ(std::system(command.c_str()), 0);
+        return dir.read("words");
+    };
+    for (const char* noun : {"keygen", "pubkey", "genpsk", "agent", "agents", "status", "drops", "policy",
+                             "dataplane-args", "completion"})
+        EXPECT_NE(complete("sandgate \"\"", 1).find(std::string(noun) + " "), std::string::npos) << noun;
+    EXPECT_EQ(complete("sandgate policy a", 2), "apply ");
+    EXPECT_EQ(complete("sandgate drops --a", 2), "--all ");
+}
+
+TEST(HumanText, uses_the_units_and_words_of_wg)
+{
+    EXPECT_EQ(control::human_bytes(0), "0 B");
+    EXPECT_EQ(control::human_bytes(1023), "1023 B");
+    EXPECT_EQ(control::human_bytes(1024), "1.00 KiB");
+    EXPECT_EQ(control::human_bytes(uint64_t{5} << 30), "5.00 GiB");
+    EXPECT_EQ(control::human_bytes(~uint64_t{0}), "16.00 EiB");
+    EXPECT_EQ(control::human_ago(0, 100), "never");
+    EXPECT_EQ(control::human_ago(100, 100), "now");
+    EXPECT_EQ(control::human_ago(99, 100), "1 second ago");
+    EXPECT_EQ(control::human_ago(100, 100 + 86400 * 2 + 3600), "2 days, 1 hour ago");
+    EXPECT_NE(control::human_ago(200, 100).find("clock"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sandgate::test
