@@ -1,6 +1,7 @@
-// One agent as the dataplane knows it while it runs: its sessions, endpoint, counters and the packets that wait
-// for a handshake. What the policy says of it lies in the PolicyView; what the handshakes need lies in the
-// HandshakeEngine. Idle, an agent costs these few lines and nothing else.
+// One agent as the dataplane knows it while it runs: its sessions, endpoint, counters and the
+// packets that wait for a handshake. What the policy says of it lies in the PolicyView; what the
+// handshakes need lies in the HandshakeEngine. Idle, an agent costs these few lines and nothing
+// else.
 #pragma once
 
 #include <atomic>
@@ -41,8 +42,8 @@ struct alignas(64) Agent
     api::Counter rx_bytes{0}, tx_bytes{0}, rx_packets{0}, tx_packets{0};
 };
 
-// All agents by identity: a root of chunks, so that a million agents need no single block and pointers stay
-// valid for ever. Identities are never reused, and neither are their agents.
+// All agents by identity: a root of chunks, so that a million agents need no single block and
+// pointers stay valid for ever. Identities are never reused, and neither are their agents.
 class AgentTable
 {
   public:
@@ -52,8 +53,7 @@ class AgentTable
     AgentTable() = default;
     ~AgentTable()
     {
-        for (auto& chunk : chunks_)
-            delete[] chunk.load(std::memory_order_relaxed);
+        for (auto& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
     }
     AgentTable(const AgentTable&) = delete;
     AgentTable& operator=(const AgentTable&) = delete;

@@ -1,5 +1,5 @@
-// Sealed against resizing, so that a reader's mapping stays whole; writable by this process alone, because control gets
-// a descriptor that was opened for reading.
+// Sealed against resizing, so that a reader's mapping stays whole; writable by this process alone,
+// because control gets a descriptor that was opened for reading.
 #include "dataplane/counters_region.h"
 
 #include <fcntl.h>
@@ -47,7 +47,8 @@ std::string build_counters(const Options& options, uint64_t tsc_hz, CountersMemo
     region->ports = ports + (options.has_host_port ? 1 : 0);
     region->host_port = options.has_host_port ? ports : ~0u;
     for (uint32_t i = 0; i < ports; i++)
-        std::strncpy(region->port_names[i], options.ports[i].name.c_str(), sizeof(region->port_names[i]) - 1);
+        std::strncpy(region->port_names[i], options.ports[i].name.c_str(),
+                     sizeof(region->port_names[i]) - 1);
     if (options.has_host_port)
         std::strncpy(region->port_names[ports], "host", sizeof(region->port_names[ports]) - 1);
     memory.region = region;

@@ -25,7 +25,8 @@ std::string find_account(const std::string& name, Account& account)
                 entry = getpwnam(fallback);
     }
     if (entry == nullptr)
-        return "there is no user '" + (name.empty() ? "nobody" : name) + "': create it or name another with --user";
+        return "there is no user '" + (name.empty() ? "nobody" : name) +
+               "': create it or name another with --user";
     account = {entry->pw_uid, entry->pw_gid};
     return {};
 }
@@ -47,18 +48,59 @@ std::string drop_privileges(const Account& account)
 
 std::string forbid_other_system_calls()
 {
-    // Sockets and devices that are open already; memory; sleeping; ending. Nothing is opened, executed or made.
+    // Sockets and devices that are open already; memory; sleeping; ending. Nothing is opened,
+    // executed or made.
     static constexpr int kAllowed[] = {
-        SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(close),
-        SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
-        SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(accept4),
-        SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
-        SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(brk),
-        SCMP_SYS(futex), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_gettime),
-        SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(sched_yield), SCMP_SYS(getrandom), SCMP_SYS(gettid),
-        SCMP_SYS(getpid), SCMP_SYS(tgkill), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(rt_sigaction), SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(shutdown),
-        SCMP_SYS(ioctl), SCMP_SYS(lseek), SCMP_SYS(rseq), SCMP_SYS(set_robust_list), SCMP_SYS(unlink),
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(readv),
+        SCMP_SYS(writev),
+        SCMP_SYS(pread64),
+        SCMP_SYS(close),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
+        SCMP_SYS(epoll_wait),
+        SCMP_SYS(epoll_pwait),
+        SCMP_SYS(epoll_ctl),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(sendto),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(accept4),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(fcntl),
+        SCMP_SYS(fstat),
+        SCMP_SYS(newfstatat),
+        SCMP_SYS(mmap),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(madvise),
+        SCMP_SYS(mprotect),
+        SCMP_SYS(brk),
+        SCMP_SYS(futex),
+        SCMP_SYS(nanosleep),
+        SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(gettimeofday),
+        SCMP_SYS(time),
+        SCMP_SYS(sched_yield),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(gettid),
+        SCMP_SYS(getpid),
+        SCMP_SYS(tgkill),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigaction),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
+        SCMP_SYS(shutdown),
+        SCMP_SYS(ioctl),
+        SCMP_SYS(lseek),
+        SCMP_SYS(rseq),
+        SCMP_SYS(set_robust_list),
+        SCMP_SYS(unlink),
         SCMP_SYS(sigaltstack),
     };
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -68,10 +110,15 @@ std::string forbid_other_system_calls()
     for (const int call : kAllowed)
         if (error == 0)
             error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
+    if (error == 0)  // threads name themselves
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+                                 SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
     if (error == 0)
         error = seccomp_load(filter);
     seccomp_release(filter);
-    return error == 0 ? std::string{} : std::string("cannot install the system call filter: ") + std::strerror(-error);
+    return error == 0
+               ? std::string{}
+               : std::string("cannot install the system call filter: ") + std::strerror(-error);
 }
 
 }  // namespace sandgate::dp

@@ -1,4 +1,5 @@
-// Giving up what start-up needed: root, capabilities, and every system call that steady state does not make.
+// Giving up what start-up needed: root, capabilities, and every system call that steady state does
+// not make.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +14,8 @@ struct Account
     gid_t gid = 0;
 };
 
-// The account of a name, or of the first of `sandgate` and `nobody` when it is empty. Empty, or the fault.
+// The account of a name, or of the first of `sandgate` and `nobody` when it is empty. Empty, or the
+// fault.
 std::string find_account(const std::string& name, Account& account);
 
 // Becomes the account, in all threads: no root, no capability, no way back, no core dump.

@@ -1,5 +1,6 @@
-// A namespace of its own, so that no service of the machine is exposed by accident and no other interface can carry an
-// agent's address. IFF_NOARP stands for permanent neighbours: there is one, and it is us.
+// A namespace of its own, so that no service of the machine is exposed by accident and no other
+// interface can carry an agent's address. IFF_NOARP stands for permanent neighbours: there is one,
+// and it is us.
 #include "dataplane/host_port.h"
 
 #include <arpa/inet.h>
@@ -33,7 +34,8 @@ std::string enter(const std::string& name)
         close(existing);
         if (is_entered)
             return {};
-        unlink(path.c_str());  // a file without a namespace behind it: left by a machine that went down
+        unlink(path.c_str());  // a file without a namespace behind it: left by a machine that went
+                               // down
     }
     mkdir("/run/netns", 0755);
     const int fd = open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
@@ -41,7 +43,8 @@ std::string enter(const std::string& name)
         return "cannot make " + path + ": " + reason();
     close(fd);
     if (unshare(CLONE_NEWNET) != 0)
-        return "cannot make a network namespace: " + reason() + "; run as root until set-up is done";
+        return "cannot make a network namespace: " + reason() +
+               "; run as root until set-up is done";
     if (mount("/proc/thread-self/ns/net", path.c_str(), "none", MS_BIND, nullptr) != 0)
         return "cannot name the network namespace " + name + ": " + reason();
     return {};
@@ -116,7 +119,8 @@ std::string configure(const Options& options, const std::string& interface)
         ifreq request{};
         std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
         ioctl(fd, SIOCGIFFLAGS, &request);
-        request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP | (name == interface ? IFF_NOARP : 0));
+        request.ifr_flags =
+            static_cast<short>(request.ifr_flags | IFF_UP | (name == interface ? IFF_NOARP : 0));
         if (ioctl(fd, SIOCSIFFLAGS, &request) != 0)
             error = std::string("cannot bring up ") + name + ": " + reason();
     }

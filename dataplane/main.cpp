@@ -1,5 +1,6 @@
-// sandgate-dataplane: start-up as a ladder. Each rung either holds or says in one sentence what is wrong and what to do;
-// what was built is taken down in reverse order by the destructors. The packet path itself: pipeline/pipeline.cpp.
+// sandgate-dataplane: start-up as a ladder. Each rung either holds or says in one sentence what is
+// wrong and what to do; what was built is taken down in reverse order by the destructors. The
+// packet path itself: pipeline/pipeline.cpp.
 #include <fmt/format.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -44,19 +45,23 @@ std::string listen_for_control(const Options& options, const Account& owner, int
         return "the path of the control socket is too long: " + options.control_socket;
     std::memcpy(address.sun_path, options.control_socket.c_str(), options.control_socket.size());
     std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(options.control_socket).parent_path(), ignored);
+    std::filesystem::create_directories(std::filesystem::path(options.control_socket).parent_path(),
+                                        ignored);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return std::string("no socket: ") + std::strerror(errno);
     if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0)
-        return "another dataplane serves " + options.control_socket + ": stop it or choose another --control-socket";
+        return "another dataplane serves " + options.control_socket +
+               ": stop it or choose another --control-socket";
     unlink(options.control_socket.c_str());
-    const mode_t before = umask(0177);
+    // Its user and root's group: root without capabilities may connect too. Who may is asked of
+    // SO_PEERCRED again.
+    const mode_t before = umask(0117);
     const bool is_bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
     umask(before);
     if (!is_bound || listen(fd, 4) != 0)
         return "cannot listen on " + options.control_socket + ": " + std::strerror(errno);
-    if (geteuid() == 0 && chown(options.control_socket.c_str(), owner.uid, owner.gid) != 0)
+    if (geteuid() == 0 && chown(options.control_socket.c_str(), owner.uid, 0) != 0)
         return "cannot give " + options.control_socket + " to its user: " + std::strerror(errno);
     return {};
 }
@@ -70,13 +75,15 @@ std::string build_rings(Shared& shared)
     shared.local = rte_ring_create("local", kLocal, SOCKET_ID_ANY, RING_F_SC_DEQ);
     bool is_whole = shared.messages != nullptr && shared.local != nullptr;
     for (unsigned to = 0; to < shared.workers; to++) {
-        shared.returns[to] =
-            rte_ring_create(fmt::format("returns{}", to).c_str(), kReturns, SOCKET_ID_ANY, RING_F_SC_DEQ);
-        shared.mailboxes[to] = new Mailbox<WorkerMessage>(fmt::format("mailbox{}", to).c_str(), kMailbox);
+        shared.returns[to] = rte_ring_create(fmt::format("returns{}", to).c_str(), kReturns,
+                                             SOCKET_ID_ANY, RING_F_SC_DEQ);
+        shared.mailboxes[to] =
+            new Mailbox<WorkerMessage>(fmt::format("mailbox{}", to).c_str(), kMailbox);
         is_whole = is_whole && shared.returns[to] != nullptr;
         for (unsigned from = 0; from < shared.workers; from++) {
-            shared.handover[from][to] = rte_ring_create(fmt::format("handover{}_{}", from, to).c_str(), kHandover,
-                                                        SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+            shared.handover[from][to] =
+                rte_ring_create(fmt::format("handover{}_{}", from, to).c_str(), kHandover,
+                                SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
             is_whole = is_whole && shared.handover[from][to] != nullptr;
         }
     }
@@ -114,7 +121,8 @@ int run(int argc, char** argv)
     Account account, control;
     std::string error = find_account(options.user, account);
     if (error.empty())
-        error = find_account(options.control_user.empty() ? options.user : options.control_user, control);
+        error = find_account(options.control_user.empty() ? options.user : options.control_user,
+                             control);
     if (error.empty())
         error = crypto::start();
     if (!error.empty())
@@ -152,19 +160,24 @@ int run(int argc, char** argv)
     shared.sessions = &sessions;
 
     const unsigned workers_count = shared.workers;
-    ServerThread server(shared, *counters.region, listener, counters.fd, control.uid, workers_count);
-    HandshakeThread handshakes(shared, counters.region->blocks[workers_count],
-                               [&server](const api::SeedBody& note) { server.note_persistent(note); });
+    ServerThread server(shared, *counters.region, listener, counters.fd, control.uid,
+                        workers_count);
+    HandshakeThread handshakes(
+        shared, counters.region->blocks[workers_count],
+        [&server](const api::SeedBody& note) { server.note_persistent(note); });
     BuilderThread builder(shared, *counters.region, handshakes, seeds[0]);
     server.connect(handshakes, builder);
 
     std::vector<std::unique_ptr<Worker>> workers;
     std::vector<WorkerStart> starts(workers_count);
     for (unsigned i = 0; i < workers_count; i++)
-        workers.push_back(std::make_unique<Worker>(static_cast<WorkerId>(i), shared, counters.region->blocks[i],
-                                                   options.max_flows, seeds[1]));
+        workers.push_back(std::make_unique<Worker>(static_cast<WorkerId>(i), shared,
+                                                   counters.region->blocks[i], options.max_flows,
+                                                   seeds[1]));
 
-    struct sigaction action{};
+    struct sigaction action
+    {
+    };
     action.sa_handler = [](int) { stop_signal->store(true, std::memory_order_relaxed); };
     sigaction(SIGTERM, &action, nullptr);
     sigaction(SIGINT, &action, nullptr);
@@ -180,9 +193,12 @@ int run(int argc, char** argv)
     if (error.empty())
         error = forbid_other_system_calls();
     if (error.empty()) {
-        fmt::print("sandgate-dataplane: ready; {} worker(s), kernel {}, {} port(s){}; everything is refused until "
-                   "control pushes a policy\n",
-                   workers_count, crypto::kernel_name(), shared.ports, shared.has_host_port ? " and the host port" : "");
+        fmt::print(
+            "sandgate-dataplane: ready; {} worker(s), kernel {}, {} port(s){}; everything is "
+            "refused until "
+            "control pushes a policy\n",
+            workers_count, crypto::kernel_name(), shared.ports,
+            shared.has_host_port ? " and the host port" : "");
         std::fflush(stdout);
         server.run();  // this thread is the server thread until a signal ends it
     }
@@ -190,13 +206,13 @@ int run(int argc, char** argv)
     builder.stop();
     handshake_thread.join();
     builder_thread.join();
-    for (unsigned i = 0; i < workers_count; i++)
-        rte_eal_wait_lcore(i + 1);
+    for (unsigned i = 0; i < workers_count; i++) rte_eal_wait_lcore(i + 1);
     unlink(options.control_socket.c_str());
     if (!error.empty())
         return fail(error);
     std::fflush(stdout);
-    _exit(0);  // devices and their memory go with the process; closing them would need the rights we gave up
+    _exit(0);  // devices and their memory go with the process; closing them would need the rights
+               // we gave up
 }
 
 }  // namespace

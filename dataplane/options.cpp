@@ -10,32 +10,47 @@ Options parse_options(int argc, char** argv)
     Options options;
     std::vector<std::string> ports;
     bool has_no_hugepages = false;
-    CLI::App app("The packet path of Sandgate. Start it with: sandgate-dataplane $(sandgate dataplane-args FILE)",
-                 "sandgate-dataplane");
-    app.add_option("--control-socket", options.control_socket, "UNIX socket to listen on for control")->required();
-    app.add_option("--worker-core", options.worker_cores, "core of one worker; repeat for more workers")->required();
-    app.add_option("--slow-core", options.slow_core, "core of the handshake, builder and server threads");
-    app.add_option("--port", ports, "NAME=ROLES=DEVICE: a PCI address or a DPDK vdev; repeat in the policy's order")
+    CLI::App app(
+        "The packet path of Sandgate. Start it with: sandgate-dataplane $(sandgate dataplane-args "
+        "FILE)",
+        "sandgate-dataplane");
+    app.add_option("--control-socket", options.control_socket,
+                   "UNIX socket to listen on for control")
+        ->required();
+    app.add_option("--worker-core", options.worker_cores,
+                   "core of one worker; repeat for more workers")
+        ->required();
+    app.add_option("--slow-core", options.slow_core,
+                   "core of the handshake, builder and server threads");
+    app.add_option("--port", ports,
+                   "NAME=ROLES=DEVICE: a PCI address or a DPDK vdev; repeat in the policy's order")
         ->required();
     app.add_flag("--no-huge", has_no_hugepages, "run without hugepages");
-    app.add_flag("--test-mode", options.is_test_mode, "for trials: ordinary memory, nothing left on disk");
+    app.add_flag("--test-mode", options.is_test_mode,
+                 "for trials: ordinary memory, nothing left on disk");
     app.add_flag("--adaptive-idle", options.is_idle_adaptive, "idle workers sleep up to 100 us");
     app.add_option("--max-sessions", options.max_sessions, "session slots, at most 4194304")
         ->check(CLI::Range(1u << 10, 1u << 22));
-    app.add_option("--max-flows", options.max_flows, "flows per worker")->check(CLI::Range(1u << 10, 1u << 26));
-    app.add_option("--mbufs", options.mbufs, "packet buffers")->check(CLI::Range(1u << 11, 1u << 22));
+    app.add_option("--max-flows", options.max_flows, "flows per worker")
+        ->check(CLI::Range(1u << 10, 1u << 26));
+    app.add_option("--mbufs", options.mbufs, "packet buffers")
+        ->check(CLI::Range(1u << 11, 1u << 22));
     app.add_option("--mtu", options.mtu, "of the ports, bytes")->check(CLI::Range(1280, 9000));
-    app.add_flag("--host-port", options.has_host_port, "make the TAP of the gateway's own services");
-    app.add_option("--host-namespace", options.host_namespace, "network namespace in which the TAP lives alone");
+    app.add_flag("--host-port", options.has_host_port,
+                 "make the TAP of the gateway's own services");
+    app.add_option("--host-namespace", options.host_namespace,
+                   "network namespace in which the TAP lives alone");
     app.add_option("--host-v4", options.host_v4, "the gateway's IPv4 tunnel address");
     app.add_option("--host-v6", options.host_v6, "the gateway's IPv6 tunnel address");
-    app.add_option("--user", options.user, "user to run as once set up (default: sandgate, else nobody)");
+    app.add_option("--user", options.user,
+                   "user to run as once set up (default: sandgate, else nobody)");
     app.add_option("--control-user", options.control_user, "user who may give orders beside root");
     try {
         app.parse(argc, argv);
         for (const std::string& text : ports) {
             const size_t first = text.find('='), second = text.find('=', first + 1);
-            if (first == std::string::npos || second == std::string::npos || second + 1 == text.size())
+            if (first == std::string::npos || second == std::string::npos ||
+                second + 1 == text.size())
                 throw CLI::ValidationError("--port", "'" + text + "' is not NAME=ROLES=DEVICE");
             options.ports.push_back({text.substr(0, first), text.substr(second + 1)});
         }

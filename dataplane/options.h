@@ -1,5 +1,5 @@
-// The command line of sandgate-dataplane: what must be known before the first packet buffer exists. Everything else
-// comes by the socket. `sandgate dataplane-args FILE` prints it from the YAML.
+// The command line of sandgate-dataplane: what must be known before the first packet buffer exists.
+// Everything else comes by the socket. `sandgate dataplane-args FILE` prints it from the YAML.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct Options
     bool has_host_port = false;
     std::string host_namespace = "sandgate-host";
     std::string host_v4, host_v6;
-    std::string user;         // to run as once set up; empty: sandgate, else nobody
-    std::string control_user; // may use the socket beside root; empty: `user`
+    std::string user;          // to run as once set up; empty: sandgate, else nobody
+    std::string control_user;  // may use the socket beside root; empty: `user`
 };
 
 // Exits with a usage message where the command line cannot be read.

@@ -1,5 +1,6 @@
-// The flow table: buckets of seven tags over an array of entries. An entry that finds its bucket full goes to
-// the next one and is counted in each bucket that it passed, so that a look-up knows when to stop.
+// The flow table: buckets of seven tags over an array of entries. An entry that finds its bucket
+// full goes to the next one and is counted in each bucket that it passed, so that a look-up knows
+// when to stop.
 #include "dataplane/flow/flow_table.h"
 
 #include <bit>
@@ -14,8 +15,7 @@ FlowTable::FlowTable(uint32_t capacity, uint64_t seed)
       cold_(capacity)
 {
     for (Bucket& bucket : buckets_)
-        for (uint32_t& flow : bucket.flows)
-            flow = kNone;
+        for (uint32_t& flow : bucket.flows) flow = kNone;
 }
 
 Flow* FlowTable::find(const FlowKey& key, uint32_t hash)
@@ -95,7 +95,8 @@ uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
         case 6:
             if (flow.state == kFlowClosing)
                 return timeouts.tcp_closing_ms;
-            return flow.state == kFlowEstablished ? timeouts.tcp_established_ms : timeouts.tcp_opening_ms;
+            return flow.state == kFlowEstablished ? timeouts.tcp_established_ms
+                                                  : timeouts.tcp_opening_ms;
         case 17:
             return timeouts.udp_ms;
         case 1:

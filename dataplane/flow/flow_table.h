@@ -1,6 +1,7 @@
-// The flows of one worker: identity and inner 5-tuple on one side, rule and policy epoch on the other. One
-// writer and reader, the owning worker; nothing here is shared. An entry is 64 bytes hot (read for every packet)
-// and 64 cold (counters, written once per run). All memory is taken when the table is made.
+// The flows of one worker: identity and inner 5-tuple on one side, rule and policy epoch on the
+// other. One writer and reader, the owning worker; nothing here is shared. An entry is 64 bytes hot
+// (read for every packet) and 64 cold (counters, written once per run). All memory is taken when
+// the table is made.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@
 
 namespace sandgate::dp {
 
-// Which flow a packet belongs to, the same for both directions: "agent" and "peer" are the two ends as seen from
-// the identity that the flow is accounted to. Ports are in host order; an ICMP echo has its identifier as both.
+// Which flow a packet belongs to, the same for both directions: "agent" and "peer" are the two ends
+// as seen from the identity that the flow is accounted to. Ports are in host order; an ICMP echo
+// has its identifier as both.
 struct FlowKey
 {
     api::Address agent;
@@ -27,11 +29,15 @@ struct FlowKey
     {
         return identity | static_cast<uint32_t>(protocol) << 24;
     }
-    bool operator==(const FlowKey& other) const { return std::memcmp(this, &other, sizeof(*this)) == 0; }
+    bool operator==(const FlowKey& other) const
+    {
+        return std::memcmp(this, &other, sizeof(*this)) == 0;
+    }
 };
 static_assert(sizeof(FlowKey) == 40);
 
-enum FlowState : uint8_t {
+enum FlowState : uint8_t
+{
     kFlowFree = 0,
     kFlowOpening = 1,      // packets in one direction only
     kFlowEstablished = 2,  // packets in both directions
@@ -84,7 +90,8 @@ class FlowTable
     {
         uint32_t ports;
         std::memcpy(&ports, &key.agent_port, 4);
-        const uint64_t mix = seed_ ^ (static_cast<uint64_t>(key.identity_and_protocol) << 32 | ports);
+        const uint64_t mix =
+            seed_ ^ (static_cast<uint64_t>(key.identity_and_protocol) << 32 | ports);
         const uint64_t h = hash_of_bytes16(key.agent.bytes.data(), mix) * 0x9e3779b97f4a7c15ull ^
                            hash_of_bytes16(key.peer.bytes.data(), mix + 1);
         return static_cast<uint32_t>(h >> 32 ^ h);
@@ -105,7 +112,8 @@ class FlowTable
     void erase(Flow* flow);
     FlowCold& cold_of(const Flow* flow) { return cold_[flow - flows_.data()]; }
 
-    // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many ended.
+    // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many
+    // ended.
     uint32_t age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts);
 
     uint32_t used() const { return used_; }

@@ -1,4 +1,5 @@
-// apply_verdicts: what was denied ends here, and its sender is told at once; what was allowed is counted in its flow.
+// apply_verdicts: what was denied ends here, and its sender is told at once; what was allowed is
+// counted in its flow.
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/pipeline/replies.h"
 

@@ -1,5 +1,5 @@
-// A burst of packets and the one way to refuse one. A stage asks a pure question about each packet; counting,
-// freeing and closing ranks are written here, once.
+// A burst of packets and the one way to refuse one. A stage asks a pure question about each packet;
+// counting, freeing and closing ranks are written here, once.
 #pragma once
 
 #include <span>
@@ -11,7 +11,6 @@
 namespace sandgate::dp {
 
 struct Worker;
-
 
 class Burst
 {

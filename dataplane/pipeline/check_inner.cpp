@@ -1,5 +1,5 @@
-// check_inner: is the packet well formed, and may it say that it comes from where it says? A sealed packet's
-// source must map, over all agents, to the very agent whose key sealed it.
+// check_inner: is the packet well formed, and may it say that it comes from where it says? A sealed
+// packet's source must map, over all agents, to the very agent whose key sealed it.
 #include "dataplane/pipeline/inner_header.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/wireguard/messages.h"
@@ -20,8 +20,8 @@ DropReason sealed_fault(const PolicyView& policy, Packet& packet)
     fault = inner_address_fault(packet);
     if (fault != DropReason::kNone)
         return fault;
-    // Longest match over all peers, as Linux has it: a wider prefix of this agent gives no right to an address
-    // that another agent holds.
+    // Longest match over all peers, as Linux has it: a wider prefix of this agent gives no right to
+    // an address that another agent holds.
     if (policy.addresses.find(packet.source) != packet.session->identity)
         return DropReason::kInnerSourceNotOurs;
     return merge_ecn(packet);
@@ -42,7 +42,8 @@ DropReason plain_fault(const PolicyView& policy, const Packet& packet)
 void check_inner(Worker& w, const PolicyView& policy, Burst& burst)
 {
     burst.keep_if(w, [&](Packet& packet) {
-        return packet.kind == Kind::kSealed ? sealed_fault(policy, packet) : plain_fault(policy, packet);
+        return packet.kind == Kind::kSealed ? sealed_fault(policy, packet)
+                                            : plain_fault(policy, packet);
     });
 }
 

@@ -1,4 +1,5 @@
-// check_replay: each authentic counter is accepted once. The first write to a session, and the tag is verified.
+// check_replay: each authentic counter is accepted once. The first write to a session, and the tag
+// is verified.
 #include "dataplane/pipeline/pipeline.h"
 
 namespace sandgate::dp {

@@ -1,5 +1,6 @@
-// classify: is there a grant? A known flow carries the answer with the policy epoch that gave it; a flow older than
-// its agent's row is decided again, so a revoked grant cuts a live connection. What no rule allows is denied.
+// classify: is there a grant? A known flow carries the answer with the policy epoch that gave it; a
+// flow older than its agent's row is decided again, so a revoked grant cuts a live connection. What
+// no rule allows is denied.
 #include "dataplane/pipeline/flow_of_packet.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/policy/rule_match.h"
@@ -8,22 +9,26 @@ namespace sandgate::dp {
 
 namespace {
 
-api::RuleId decide(const PolicyView& policy, const Packet& packet, const FlowKey& key, uint8_t direction)
+api::RuleId decide(const PolicyView& policy, const Packet& packet, const FlowKey& key,
+                   uint8_t direction)
 {
     const uint16_t port = direction == api::kEgress ? key.peer_port : key.agent_port;
-    return find_rule(policy, *packet.row, static_cast<api::MatchDirection>(direction), key.peer, packet.protocol,
-                     port);
+    return find_rule(policy, *packet.row, static_cast<api::MatchDirection>(direction), key.peer,
+                     packet.protocol, port);
 }
 
 bool is_current(const PolicyView& policy, const Packet& packet, const Flow& flow)
 {
-    const auto age = [&](api::Epoch changed) { return static_cast<int32_t>(flow.epoch - static_cast<uint32_t>(changed)); };
+    const auto age = [&](api::Epoch changed) {
+        return static_cast<int32_t>(flow.epoch - static_cast<uint32_t>(changed));
+    };
     return age(packet.row->changed_epoch) >= 0 &&
            age(policy.rows.classes[packet.row->policy_class].changed_epoch) >= 0;
 }
 
 // The gateway offers its declared services and nothing else, whatever the grants say.
-bool is_undeclared_service(const PolicyView& policy, const FlowKey& key, uint8_t protocol, uint8_t direction)
+bool is_undeclared_service(const PolicyView& policy, const FlowKey& key, uint8_t protocol,
+                           uint8_t direction)
 {
     return direction == api::kEgress && policy.is_gateway_address(key.peer) &&
            !policy.is_declared_service(key.peer, protocol, has_ports(protocol) ? key.peer_port : 0);
@@ -37,7 +42,8 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
         return DropReason::kNone;
     }
     packet.rule = decide(policy, packet, flow.key, flow.direction);
-    if (packet.rule == api::kNoRule || is_undeclared_service(policy, flow.key, packet.protocol, flow.direction)) {
+    if (packet.rule == api::kNoRule ||
+        is_undeclared_service(policy, flow.key, packet.protocol, flow.direction)) {
         w.flows.erase(&flow);
         api::add(w.counters.flows_ended, 1);
         packet.flow = nullptr;
@@ -70,7 +76,8 @@ DropReason classify_new(Worker& w, const PolicyView& policy, Packet& packet)
 DropReason verdict_of(Worker& w, const PolicyView& policy, Packet& packet)
 {
     // An earlier packet of this burst may have opened the flow, or ended it.
-    if (packet.flow == nullptr || packet.flow->state == kFlowFree || packet.flow->hash != packet.flow_hash)
+    if (packet.flow == nullptr || packet.flow->state == kFlowFree ||
+        packet.flow->hash != packet.flow_hash)
         packet.flow = w.flows.find(key_of(packet), packet.flow_hash);
     if (packet.flow != nullptr)
         return classify_known(w, policy, packet);
@@ -83,8 +90,7 @@ DropReason verdict_of(Worker& w, const PolicyView& policy, Packet& packet)
 
 void classify(Worker& w, const PolicyView& policy, Burst& burst)
 {
-    for (Packet* packet : burst.packets())
-        packet->verdict = verdict_of(w, policy, *packet);
+    for (Packet* packet : burst.packets()) packet->verdict = verdict_of(w, policy, *packet);
     w.counters.flows_current.store(w.flows.used(), std::memory_order_relaxed);
 }
 

@@ -1,5 +1,5 @@
-// find_flows: the flow that a packet belongs to, if it is known. Look-ups of the whole burst overlap: buckets, then
-// entries are prefetched.
+// find_flows: the flow that a packet belongs to, if it is known. Look-ups of the whole burst
+// overlap: buckets, then entries are prefetched.
 #include "dataplane/pipeline/flow_of_packet.h"
 #include "dataplane/pipeline/pipeline.h"
 
@@ -13,8 +13,7 @@ void find_flows(Worker& w, Burst& burst)
         burst[i].flow_hash = w.flows.hash_of(keys[i]);
         w.flows.prefetch_bucket(burst[i].flow_hash);
     }
-    for (unsigned i = 0; i < burst.size(); i++)
-        w.flows.prefetch_flow(burst[i].flow_hash);
+    for (unsigned i = 0; i < burst.size(); i++) w.flows.prefetch_flow(burst[i].flow_hash);
     for (unsigned i = 0; i < burst.size(); i++)
         burst[i].flow = w.flows.find(keys[i], burst[i].flow_hash);
 

@@ -1,5 +1,5 @@
-// find_owners: whose packet is it? A sealed packet's owner is written in its receiver index, a plain one's is the
-// worker of the agent it goes to. What belongs to somebody else leaves here.
+// find_owners: whose packet is it? A sealed packet's owner is written in its receiver index, a
+// plain one's is the worker of the agent it goes to. What belongs to somebody else leaves here.
 #include "dataplane/pipeline/exits.h"
 #include "dataplane/pipeline/pipeline.h"
 
@@ -20,8 +20,9 @@ DropReason plain_fault(const Shared& shared, const PolicyView& policy, Packet& p
 DropReason owner_fault(const Shared& shared, const PolicyView& policy, Packet& packet)
 {
     if (packet.kind == Kind::kSealed)
-        return shared.sessions->owner_of(packet.receiver_index) < shared.workers ? DropReason::kNone
-                                                                                 : DropReason::kUnknownIndex;
+        return shared.sessions->owner_of(packet.receiver_index) < shared.workers
+                   ? DropReason::kNone
+                   : DropReason::kUnknownIndex;
     return packet.kind == Kind::kPlain ? plain_fault(shared, policy, packet) : DropReason::kNone;
 }
 
@@ -30,7 +31,8 @@ WorkerId owner_of(const Worker& w, const Packet& packet)
     if (packet.kind == Kind::kSealed)
         return w.shared.sessions->owner_of(packet.receiver_index);
     const WorkerId owner = packet.agent->owner.load(std::memory_order_acquire);
-    return owner == wg::kNoWorker ? w.id : owner;  // an agent never heard of: this worker refuses it
+    return owner == wg::kNoWorker ? w.id
+                                  : owner;  // an agent never heard of: this worker refuses it
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// find_sessions: the session that a sealed packet names, and every cheap reason to refuse it before cryptography.
-// Nothing is written: a forged packet gets this far with no more than a copied index.
+// find_sessions: the session that a sealed packet names, and every cheap reason to refuse it before
+// cryptography. Nothing is written: a forged packet gets this far with no more than a copied index.
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/wireguard/data.h"
 

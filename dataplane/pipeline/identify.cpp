@@ -1,5 +1,5 @@
-// identify: every packet gets the row of the agent that it is accounted to. The sender's for what came out of a
-// tunnel; the receiver's for everything else.
+// identify: every packet gets the row of the agent that it is accounted to. The sender's for what
+// came out of a tunnel; the receiver's for everything else.
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/pipeline/replies.h"
 
@@ -14,8 +14,8 @@ DropReason identity_fault(const Worker& w, const PolicyView& policy, Packet& pac
     packet.row = policy.find_agent(packet.agent->identity);
     if (packet.row == nullptr)
         return DropReason::kNoSuchAgent;
-    const bool is_expired =
-        packet.row->expires_unix != 0 && static_cast<int64_t>(w.unix_seconds) >= packet.row->expires_unix;
+    const bool is_expired = packet.row->expires_unix != 0 &&
+                            static_cast<int64_t>(w.unix_seconds) >= packet.row->expires_unix;
     if ((packet.row->flags & api::kAgentEnabled) == 0 || is_expired)
         return DropReason::kAgentDisabled;
     return DropReason::kNone;
@@ -27,7 +27,8 @@ void identify(Worker& w, const PolicyView& policy, Burst& burst)
 {
     burst.keep_if(w, [&](Packet& packet) { return identity_fault(w, policy, packet); });
     burst.keep_unless_exited([&](Packet& packet) {
-        // An agent that nobody owns was never heard of: there is no session, no endpoint and no flow table for it.
+        // An agent that nobody owns was never heard of: there is no session, no endpoint and no
+        // flow table for it.
         if (packet.agent->owner.load(std::memory_order_acquire) == w.id) [[likely]]
             return true;
         refuse_and_tell(w, policy, packet, DropReason::kNoSession, Told::kUnreachable);

@@ -60,7 +60,8 @@ DropReason read_ipv6(IpFields& ip, const uint8_t* data, uint32_t available, bool
         return DropReason::kInnerMalformed;
     ip.source = Address::v6(data + 8);
     ip.destination = Address::v6(data + 24);
-    // RFC 4291 section 2.5.5.2: mapped addresses do not appear on the wire; here they would pass for IPv4.
+    // RFC 4291 section 2.5.5.2: mapped addresses do not appear on the wire; here they would pass
+    // for IPv4.
     if (ip.source.is_v4() || ip.destination.is_v4())
         return DropReason::kInnerBadAddress;
     const uint32_t end = std::min(ip.total_bytes, available);
@@ -102,7 +103,8 @@ DropReason read_ip(IpFields& ip, const uint8_t* data, uint32_t available, bool i
     }
 }
 
-// Reads ports, or an echo's identifier in their place, of a transport header with `available` bytes.
+// Reads ports, or an echo's identifier in their place, of a transport header with `available`
+// bytes.
 void read_ports(uint8_t protocol, const uint8_t* transport, uint16_t& source, uint16_t& destination)
 {
     if (has_ports(protocol)) {
@@ -145,16 +147,14 @@ bool is_icmp_error(uint8_t protocol, uint8_t type)
 
 uint16_t fold_checksum(uint64_t sum)
 {
-    while (sum >> 16 != 0)
-        sum = (sum & 0xffff) + (sum >> 16);
+    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
     return static_cast<uint16_t>(~sum);
 }
 
 uint64_t sum_of(const uint8_t* data, size_t bytes)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i + 1 < bytes; i += 2)
-        sum += read16(data + i);
+    for (size_t i = 0; i + 1 < bytes; i += 2) sum += read16(data + i);
     if (bytes % 2 != 0)
         sum += static_cast<uint64_t>(data[bytes - 1]) << 8;
     return sum;
@@ -272,7 +272,8 @@ DropReason merge_ecn(Packet& packet)
 void clamp_mss(Packet& packet, uint16_t mtu)
 {
     constexpr uint8_t kSyn = 0x02;
-    if (packet.protocol != kTcp || (packet.flags & kIcmpError) != 0 || (packet.tcp_flags & kSyn) == 0)
+    if (packet.protocol != kTcp || (packet.flags & kIcmpError) != 0 ||
+        (packet.tcp_flags & kSyn) == 0)
         return;
     uint8_t* tcp = packet.inner + packet.inner_header_bytes;
     const uint32_t available = packet.inner_bytes - packet.inner_header_bytes;
@@ -294,7 +295,8 @@ void clamp_mss(Packet& packet, uint16_t mtu)
             const uint16_t mss = read16(tcp + at + 2);
             if (mss <= most)
                 return;
-            // An option may start at an odd offset; then its bytes lie in two words of the sum, swapped.
+            // An option may start at an odd offset; then its bytes lie in two words of the sum,
+            // swapped.
             const bool is_odd = (at + 2) % 2 != 0;
             const auto swap = [&](uint16_t v) { return is_odd ? rte_bswap16(v) : v; };
             write16(tcp + at + 2, most);

@@ -1,4 +1,5 @@
-// Reads the inner IP packet: what the stages from check_inner on know of it. Pure functions over bytes.
+// Reads the inner IP packet: what the stages from check_inner on know of it. Pure functions over
+// bytes.
 #pragma once
 
 #include "dataplane/api/drop_reason.h"
@@ -6,17 +7,18 @@
 
 namespace sandgate::dp {
 
-// Fills the inner fields of a packet from the bytes at `data`, of which `available` may be read; trailing bytes
-// behind the IP length (padding) are left out. Returns the fault, or kNone. With an ICMP error, protocol and ports
-// are those of the quoted packet, turned into the direction of the error.
+// Fills the inner fields of a packet from the bytes at `data`, of which `available` may be read;
+// trailing bytes behind the IP length (padding) are left out. Returns the fault, or kNone. With an
+// ICMP error, protocol and ports are those of the quoted packet, turned into the direction of the
+// error.
 api::DropReason read_inner(Packet& packet, uint8_t* data, uint32_t available);
 
-// The fault of an inner source or destination that may appear in no tunnel: multicast, unspecified, loopback,
-// broadcast, link-local.
+// The fault of an inner source or destination that may appear in no tunnel: multicast, unspecified,
+// loopback, broadcast, link-local.
 api::DropReason inner_address_fault(const Packet& packet);
 
-// RFC 6040, decapsulation in normal mode: merges the outer ECN field into the inner header. kNone, or
-// kEcnNotCapableMarked when the packet must be dropped.
+// RFC 6040, decapsulation in normal mode: merges the outer ECN field into the inner header. kNone,
+// or kEcnNotCapableMarked when the packet must be dropped.
 api::DropReason merge_ecn(Packet& packet);
 
 // The traffic class byte of the inner header.
@@ -25,8 +27,8 @@ uint8_t hop_limit_of(const uint8_t* inner);
 // Decrements the hop limit and repairs the IPv4 checksum. The hop limit is greater than 0.
 void decrement_hop_limit(uint8_t* inner);
 
-// Lowers the MSS option of a TCP SYN to what fits `mtu` bytes of IP packet (never raises it) and repairs the
-// checksum.
+// Lowers the MSS option of a TCP SYN to what fits `mtu` bytes of IP packet (never raises it) and
+// repairs the checksum.
 void clamp_mss(Packet& packet, uint16_t mtu);
 
 // The ones' complement sum that IP, ICMP, TCP and UDP use.

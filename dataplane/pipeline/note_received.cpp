@@ -1,5 +1,6 @@
-// note_received: what an authentic packet changes. It confirms the session it came by, moves the endpoint when it
-// came from elsewhere, answers the timers and is counted; once per run of packets of one session where possible.
+// note_received: what an authentic packet changes. It confirms the session it came by, moves the
+// endpoint when it came from elsewhere, answers the timers and is counted; once per run of packets
+// of one session where possible.
 #include "dataplane/pipeline/exits.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/pipeline/sessions.h"

@@ -1,5 +1,5 @@
-// open_packets: one call to the AEAD for the whole burst. A packet that fails is counted and gone; its neighbours
-// are not touched by it.
+// open_packets: one call to the AEAD for the whole burst. A packet that fails is counted and gone;
+// its neighbours are not touched by it.
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/wireguard/messages.h"
 

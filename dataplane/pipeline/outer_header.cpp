@@ -26,7 +26,8 @@ OuterWay find_outer_way(const PolicyView& policy, const Endpoint& endpoint)
     way.is_known = true;
     way.port = route->port;
     way.next_hop = route->next_hop;
-    way.source = {endpoint.address.is_v4() ? port.v4 : port.v6, policy.rows.gateway->listen_port, 0};
+    way.source = {endpoint.address.is_v4() ? port.v4 : port.v6, policy.rows.gateway->listen_port,
+                  0};
     way.destination = endpoint;
     return way;
 }
@@ -36,7 +37,8 @@ bool prepend_outer(rte_mbuf* mbuf, const OuterWay& way, uint8_t traffic_class, u
     const bool is_v4 = way.destination.address.is_v4();
     const uint32_t udp_bytes = 8 + rte_pktmbuf_pkt_len(mbuf);
     const uint16_t ip_bytes = is_v4 ? 20 : 40;
-    auto* ip = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(ip_bytes + 8)));
+    auto* ip =
+        reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(mbuf, static_cast<uint16_t>(ip_bytes + 8)));
     if (ip == nullptr)
         return false;
     std::memset(ip, 0, ip_bytes);

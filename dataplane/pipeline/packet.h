@@ -1,6 +1,6 @@
-// One packet on its way through the stages. Each field names the stage that sets it; no stage reads a field that
-// a later one sets. While a packet waits outside a burst (another worker's ring, a staging list) its Packet lies
-// in the private area of its mbuf.
+// One packet on its way through the stages. Each field names the stage that sets it; no stage reads
+// a field that a later one sets. While a packet waits outside a burst (another worker's ring, a
+// staging list) its Packet lies in the private area of its mbuf.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -16,25 +16,35 @@ namespace sandgate::dp {
 
 using api::DropReason;
 
-enum class Kind : uint8_t {
-    kSealed,  // a WireGuard data packet from a wan port
-    kPlain,   // an IP packet from a lan port, the host port or another agent
-    kMessage, // a WireGuard handshake message: leaves for the handshake thread
-    kLocal,   // ARP, neighbour discovery, echo for the port itself: leaves for the server thread
-    kReply,   // made here: a reset or an ICMP error, to whoever sent the refused packet
+enum class Kind : uint8_t
+{
+    kSealed,   // a WireGuard data packet from a wan port
+    kPlain,    // an IP packet from a lan port, the host port or another agent
+    kMessage,  // a WireGuard handshake message: leaves for the handshake thread
+    kLocal,    // ARP, neighbour discovery, echo for the port itself: leaves for the server thread
+    kReply,    // made here: a reset or an ICMP error, to whoever sent the refused packet
 };
 
 // The stages at which packets may resume that left a burst (pipeline.h).
-enum class Stage : uint8_t { kFindSessions, kIdentify, kRoute, kSeal, kTransmit };
+enum class Stage : uint8_t
+{
+    kFindSessions,
+    kIdentify,
+    kRoute,
+    kSeal,
+    kTransmit
+};
 
-enum PacketFlags : uint8_t {
-    kFromAgent = 1,         // the sender is `agent`; else the receiver is
-    kHasPorts = 2,          // source_port and destination_port were read
-    kIcmpError = 4,         // the quoted packet, not this one, names the flow
+enum PacketFlags : uint8_t
+{
+    kFromAgent = 1,  // the sender is `agent`; else the receiver is
+    kHasPorts = 2,   // source_port and destination_port were read
+    kIcmpError = 4,  // the quoted packet, not this one, names the flow
     kIsIcmpEchoRequest = 8,
-    kFromHost = 16,         // came from the host port
-    kIsFrame = 64,          // complete with its link header; transmit adds nothing
-    kFromOtherAgent = 32,   // plain, from another agent through this gateway; its source was verified
+    kFromHost = 16,  // came from the host port
+    kIsFrame = 64,   // complete with its link header; transmit adds nothing
+    kFromOtherAgent =
+        32,  // plain, from another agent through this gateway; its source was verified
 };
 
 struct Packet
@@ -51,19 +61,20 @@ struct Packet
     uint8_t tcp_flags = 0;  // likewise
     uint8_t egress = 0;     // route: the port that sends it
     uint16_t source_port = 0, destination_port = 0;  // inner, host order, likewise
-    WorkerId received_by = 0;  // receive: the worker whose queue it came by
+    WorkerId received_by = 0;                        // receive: the worker whose queue it came by
     uint16_t inner_header_bytes = 0;                 // likewise
     uint16_t inner_bytes = 0;                        // length of the inner IP packet, likewise
     uint8_t* inner = nullptr;                        // its first byte, likewise
     Endpoint endpoint;                               // outer source of a sealed packet or a message
     uint32_t receiver_index = 0;
     uint64_t counter = 0;
-    Address source, destination;                     // inner; parse_outer or check_inner
-    Address quoted;                                  // with kIcmpError: where the quoted packet was going
+    Address source, destination;  // inner; parse_outer or check_inner
+    Address quoted;               // with kIcmpError: where the quoted packet was going
 
     // find_owners, find_sessions
-    Agent* agent = nullptr;      // whose flow this is
-    Session* session = nullptr;  // sealed: the session that opens it; after route: the one that seals it
+    Agent* agent = nullptr;  // whose flow this is
+    Session* session =
+        nullptr;  // sealed: the session that opens it; after route: the one that seals it
 
     // identify
     const api::AgentRow* row = nullptr;
@@ -86,8 +97,8 @@ struct Packet
 // The Packet that lies in the mbuf's private area.
 inline Packet* parked(rte_mbuf* mbuf) { return static_cast<Packet*>(rte_mbuf_to_priv(mbuf)); }
 
-// Bytes that every pool must leave before and behind a frame: outer Ethernet, IPv6, UDP and WireGuard headers in
-// front; padding and tag behind.
+// Bytes that every pool must leave before and behind a frame: outer Ethernet, IPv6, UDP and
+// WireGuard headers in front; padding and tag behind.
 constexpr uint16_t kHeadroomBytes = 128;
 constexpr uint16_t kPrivateBytes = (sizeof(Packet) + 63) / 64 * 64;
 

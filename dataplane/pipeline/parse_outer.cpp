@@ -1,5 +1,5 @@
-// parse_outer: what is this frame, and is it whole? Reads Ethernet, IP and UDP headers and decides the packet's kind.
-// Nothing is believed yet; every length is checked against the bytes received.
+// parse_outer: what is this frame, and is it whole? Reads Ethernet, IP and UDP headers and decides
+// the packet's kind. Nothing is believed yet; every length is checked against the bytes received.
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 
@@ -22,7 +22,8 @@ struct Outer
     bool is_fragment = false;
 };
 
-// Reads an outer IP header without believing its transport. `bytes` are what follows the Ethernet header.
+// Reads an outer IP header without believing its transport. `bytes` are what follows the Ethernet
+// header.
 DropReason read_outer_ip(Outer& ip, const uint8_t* data, uint32_t bytes, bool is_v4)
 {
     if (bytes < (is_v4 ? 20u : 40u))
@@ -74,7 +75,8 @@ DropReason read_message(Packet& packet, const uint8_t* data, uint32_t bytes)
 }
 
 // The payload of UDP becomes the mbuf's data, so that later stages see the message alone.
-DropReason read_tunnel_datagram(Packet& packet, const Outer& ip, const api::PortRow& port, uint8_t ecn)
+DropReason read_tunnel_datagram(Packet& packet, const Outer& ip, const api::PortRow& port,
+                                uint8_t ecn)
 {
     if (ip.is_fragment)
         return DropReason::kOuterFragment;
@@ -92,9 +94,11 @@ DropReason read_tunnel_datagram(Packet& packet, const Outer& ip, const api::Port
     const DropReason fault = read_message(packet, message, udp_bytes - 8);
     if (fault != DropReason::kNone)
         return fault;
-    const auto offset = static_cast<uint16_t>(message - rte_pktmbuf_mtod(packet.mbuf, const uint8_t*));
+    const auto offset =
+        static_cast<uint16_t>(message - rte_pktmbuf_mtod(packet.mbuf, const uint8_t*));
     rte_pktmbuf_adj(packet.mbuf, offset);
-    rte_pktmbuf_trim(packet.mbuf, static_cast<uint16_t>(rte_pktmbuf_pkt_len(packet.mbuf) - (udp_bytes - 8)));
+    rte_pktmbuf_trim(packet.mbuf,
+                     static_cast<uint16_t>(rte_pktmbuf_pkt_len(packet.mbuf) - (udp_bytes - 8)));
     return DropReason::kNone;
 }
 
@@ -159,8 +163,8 @@ DropReason outer_fault(const Shared& shared, const PolicyView& policy, Packet& p
         return fault;
     const api::PortRow& port = policy.rows.ports[packet.port];
     const bool is_for_port = ip.destination == port.v4 || ip.destination == port.v6;
-    // Neighbour discovery arrives by solicited-node multicast, and may come to a link-local address never: the
-    // ports have none.
+    // Neighbour discovery arrives by solicited-node multicast, and may come to a link-local address
+    // never: the ports have none.
     const bool is_solicitation = !is_v4 && ip.destination.bytes[0] == 0xff && ip.protocol == 58;
     if (is_for_port && is_ours && (port.roles & api::kWan) != 0 && ip.protocol == 17 &&
         ip.transport_bytes >= 8 && read16(ip.transport + 2) == policy.rows.gateway->listen_port)
@@ -178,8 +182,7 @@ DropReason outer_fault(const Shared& shared, const PolicyView& policy, Packet& p
 
 void parse_outer(Worker& w, const PolicyView& policy, Burst& burst)
 {
-    for (Packet* packet : burst.packets())
-        rte_prefetch0(rte_pktmbuf_mtod(packet->mbuf, void*));
+    for (Packet* packet : burst.packets()) rte_prefetch0(rte_pktmbuf_mtod(packet->mbuf, void*));
     burst.keep_if(w, [&](Packet& packet) { return outer_fault(w.shared, policy, packet); });
 }
 

@@ -9,8 +9,8 @@ namespace sandgate::dp {
 
 namespace {
 
-// Replies and fragments that the stages made are packets like others: they go on from `route`. Making some while
-// these run fills the other of the worker's two bursts.
+// Replies and fragments that the stages made are packets like others: they go on from `route`.
+// Making some while these run fills the other of the worker's two bursts.
 void run_made(Worker& w, const PolicyView& policy)
 {
     while (!w.made->is_empty()) {
@@ -26,8 +26,7 @@ void run_made(Worker& w, const PolicyView& policy)
 // What waited for a session that a packet of this burst confirmed.
 void flush_confirmed(Worker& w, const PolicyView& policy)
 {
-    for (unsigned i = 0; i < w.to_flush_count; i++)
-        flush_staged(w, policy, *w.to_flush[i]);
+    for (unsigned i = 0; i < w.to_flush_count; i++) flush_staged(w, policy, *w.to_flush[i]);
     w.to_flush_count = 0;
 }
 
@@ -39,11 +38,14 @@ void flush_confirmed(Worker& w, const PolicyView& policy)
 void run_burst(Worker& w, const PolicyView& policy, Burst& burst)
 {
     parse_outer(w, policy, burst);  // sealed, handshake or plain; lengths agree
-    find_owners(w, policy, burst);  // exits: handshakes and ARP/ND to the slow path, others' packets to their worker
+    find_owners(
+        w, policy,
+        burst);  // exits: handshakes and ARP/ND to the slow path, others' packets to their worker
     resume_burst(Stage::kFindSessions, w, policy, burst);
 }
 
-// Packets that an exit brought back enter where they left: each case falls through to the next stages.
+// Packets that an exit brought back enter where they left: each case falls through to the next
+// stages.
 void resume_burst(Stage stage, Worker& w, const PolicyView& policy, Burst& burst)
 {
     switch (stage) {
@@ -51,7 +53,8 @@ void resume_burst(Stage stage, Worker& w, const PolicyView& policy, Burst& burst
             find_sessions(w, burst);
 
             open_packets(w, burst);
-            // From here on every payload is authentic. Nothing before this line has written to a session.
+            // From here on every payload is authentic. Nothing before this line has written to a
+            // session.
 
             check_replay(w, burst);
             note_received(w, burst);

@@ -5,8 +5,8 @@
 
 namespace sandgate::dp {
 
-// Takes a burst of received packets through all stages. Every packet has left it afterwards: sent, staged, moved
-// to an exit or dropped by name.
+// Takes a burst of received packets through all stages. Every packet has left it afterwards: sent,
+// staged, moved to an exit or dropped by name.
 void run_burst(Worker& w, const PolicyView& policy, Burst& burst);
 
 // The same from a later stage on, for packets that an exit brought back.

@@ -1,4 +1,5 @@
-// Building resets (RFC 9293 section 3.10.7.1) and ICMP errors (RFC 792, RFC 4443) over the refused packet.
+// Building resets (RFC 9293 section 3.10.7.1) and ICMP errors (RFC 792, RFC 4443) over the refused
+// packet.
 #include "dataplane/pipeline/replies.h"
 
 #include "dataplane/pipeline/inner_header.h"
@@ -27,7 +28,8 @@ uint32_t read32(const uint8_t* p)
 }
 
 // Writes an IP header for `payload` bytes behind it; returns its length.
-uint32_t write_ip(uint8_t* ip, const Address& from, const Address& to, uint8_t protocol, uint32_t payload)
+uint32_t write_ip(uint8_t* ip, const Address& from, const Address& to, uint8_t protocol,
+                  uint32_t payload)
 {
     if (from.is_v4()) {
         std::memset(ip, 0, 20);
@@ -54,8 +56,8 @@ uint32_t write_ip(uint8_t* ip, const Address& from, const Address& to, uint8_t p
 uint64_t pseudo_header_sum(const Address& from, const Address& to, uint8_t protocol, uint32_t bytes)
 {
     const size_t skip = from.is_v4() ? 12 : 0;
-    return sum_of(from.bytes.data() + skip, 16 - skip) + sum_of(to.bytes.data() + skip, 16 - skip) + protocol +
-           bytes;
+    return sum_of(from.bytes.data() + skip, 16 - skip) + sum_of(to.bytes.data() + skip, 16 - skip) +
+           protocol + bytes;
 }
 
 // The reset that answers a segment: acceptable to its sender in every state.
@@ -77,8 +79,9 @@ uint32_t write_reset(Packet& packet, uint8_t* out)
     write32(tcp + 8, acknowledged);
     tcp[12] = 5 << 4;
     tcp[13] = has_ack ? kRst : kRst | kAck;
-    write16(tcp + 16, fold_checksum(pseudo_header_sum(packet.destination, packet.source, kTcp, sizeof(tcp)) +
-                                    sum_of(tcp, sizeof(tcp))));
+    write16(tcp + 16,
+            fold_checksum(pseudo_header_sum(packet.destination, packet.source, kTcp, sizeof(tcp)) +
+                          sum_of(tcp, sizeof(tcp))));
     const uint32_t ip = write_ip(out, packet.destination, packet.source, kTcp, sizeof(tcp));
     std::memcpy(out + ip, tcp, sizeof(tcp));
     return ip + static_cast<uint32_t>(sizeof(tcp));
@@ -104,13 +107,15 @@ IcmpError icmp_of(Told told, bool is_v4)
     return {3, 13};
 }
 
-// Quotes as much of the packet as RFC 1812 (576 bytes) and RFC 4443 (1,280 bytes) let us. `out` may lie before the
-// quoted bytes in the same buffer.
-uint32_t write_icmp_error(const Packet& packet, uint8_t* out, const Address& from, IcmpError error, uint16_t mtu)
+// Quotes as much of the packet as RFC 1812 (576 bytes) and RFC 4443 (1,280 bytes) let us. `out` may
+// lie before the quoted bytes in the same buffer.
+uint32_t write_icmp_error(const Packet& packet, uint8_t* out, const Address& from, IcmpError error,
+                          uint16_t mtu)
 {
     const bool is_v4 = packet.source.is_v4();
     const uint32_t ip_bytes = is_v4 ? 20 : 40;
-    const uint32_t quoted = std::min<uint32_t>(packet.inner_bytes, (is_v4 ? 576 : 1280) - ip_bytes - 8);
+    const uint32_t quoted =
+        std::min<uint32_t>(packet.inner_bytes, (is_v4 ? 576 : 1280) - ip_bytes - 8);
     uint8_t* icmp = out + ip_bytes;
     std::memmove(icmp + 8, packet.inner, quoted);
     std::memset(icmp, 0, 8);
@@ -119,12 +124,14 @@ uint32_t write_icmp_error(const Packet& packet, uint8_t* out, const Address& fro
     if (mtu != 0)
         is_v4 ? write16(icmp + 6, mtu) : write32(icmp + 4, mtu);
     const uint8_t protocol = is_v4 ? 1 : 58;
-    const uint64_t pseudo = is_v4 ? 0 : pseudo_header_sum(from, packet.source, protocol, 8 + quoted);
+    const uint64_t pseudo =
+        is_v4 ? 0 : pseudo_header_sum(from, packet.source, protocol, 8 + quoted);
     write16(icmp + 2, fold_checksum(pseudo + sum_of(icmp, 8 + quoted)));
     return write_ip(out, from, packet.source, protocol, 8 + quoted) + 8 + quoted;
 }
 
-// The gateway's own address towards a sender: its tunnel address for agents, its port's address for the others.
+// The gateway's own address towards a sender: its tunnel address for agents, its port's address for
+// the others.
 Address own_address(const PolicyView& policy, const Packet& packet)
 {
     const bool is_v4 = packet.source.is_v4();
@@ -150,7 +157,8 @@ bool may_tell(Worker& w, const Packet& packet)
 
 }  // namespace
 
-void refuse_and_tell(Worker& w, const PolicyView& policy, Packet& packet, DropReason reason, Told told, uint16_t mtu)
+void refuse_and_tell(Worker& w, const PolicyView& policy, Packet& packet, DropReason reason,
+                     Told told, uint16_t mtu)
 {
     w.count(reason);
     constexpr uint16_t kMostAdded = 40 + 8;

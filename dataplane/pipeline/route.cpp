@@ -1,5 +1,5 @@
-// route: where an allowed packet goes. Into an agent's tunnel, to another agent's owner, to the host port, or by a lan
-// port to its next hop; and whether it fits there.
+// route: where an allowed packet goes. Into an agent's tunnel, to another agent's owner, to the
+// host port, or by a lan port to its next hop; and whether it fits there.
 #include "dataplane/pipeline/exits.h"
 #include "dataplane/pipeline/fragments.h"
 #include "dataplane/pipeline/inner_header.h"
@@ -11,7 +11,11 @@ namespace sandgate::dp {
 namespace {
 
 // What route decides for one packet; an exit or a refusal ends its way here.
-enum class Way : uint8_t { kGoesOn, kLeft };
+enum class Way : uint8_t
+{
+    kGoesOn,
+    kLeft
+};
 
 Way refuse(Worker& w, Packet& packet, DropReason reason)
 {
@@ -68,11 +72,13 @@ Way route_to_host(Worker& w, Packet& packet)
     return Way::kGoesOn;
 }
 
-// A packet of agent A for agent B: B's owner decides again, by B's row and in its own flow table, and seals.
+// A packet of agent A for agent B: B's owner decides again, by B's row and in its own flow table,
+// and seals.
 Way route_to_other_agent(Worker& w, const PolicyView& policy, Packet& packet, IdentityId identity)
 {
     Agent* to = w.shared.agents.find(identity);
-    const WorkerId owner = to == nullptr ? wg::kNoWorker : to->owner.load(std::memory_order_acquire);
+    const WorkerId owner =
+        to == nullptr ? wg::kNoWorker : to->owner.load(std::memory_order_acquire);
     if (owner == wg::kNoWorker) {
         refuse_and_tell(w, policy, packet, DropReason::kNoSession, Told::kUnreachable);
         return Way::kLeft;
@@ -138,7 +144,8 @@ Way route_one(Worker& w, const PolicyView& policy, Packet& packet)
 
 void route(Worker& w, const PolicyView& policy, Burst& burst)
 {
-    burst.keep_unless_exited([&](Packet& packet) { return route_one(w, policy, packet) == Way::kGoesOn; });
+    burst.keep_unless_exited(
+        [&](Packet& packet) { return route_one(w, policy, packet) == Way::kGoesOn; });
 }
 
 }  // namespace sandgate::dp

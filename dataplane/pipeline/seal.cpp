@@ -1,5 +1,6 @@
-// seal_packets: what goes to an agent is padded, numbered and sealed by the agent's current session, the whole burst in
-// one call; then it gets its outer headers. Packets without a session wait for one.
+// seal_packets: what goes to an agent is padded, numbered and sealed by the agent's current
+// session, the whole burst in one call; then it gets its outer headers. Packets without a session
+// wait for one.
 #include "dataplane/pipeline/exits.h"
 #include "dataplane/pipeline/inner_header.h"
 #include "dataplane/pipeline/outer_header.h"
@@ -32,7 +33,8 @@ DropReason prepare(const PolicyView& policy, Packet& packet)
     auto* behind = reinterpret_cast<uint8_t*>(
         rte_pktmbuf_append(mbuf, static_cast<uint16_t>(padding + wg::kAuthTagBytes)));
     std::memset(behind, 0, padding);
-    auto* header = reinterpret_cast<wg::DataHeader*>(rte_pktmbuf_prepend(mbuf, sizeof(wg::DataHeader)));
+    auto* header =
+        reinterpret_cast<wg::DataHeader*>(rte_pktmbuf_prepend(mbuf, sizeof(wg::DataHeader)));
     header->type.set(wg::kData);
     header->receiver_index.set(packet.session->remote_index);
     header->counter.set(packet.counter);
@@ -80,8 +82,8 @@ void seal_packets(Worker& w, const PolicyView& policy, Burst& burst)
         if (packet.to == nullptr)
             return true;
         const Session* session = packet.to->current;
-        if (session != nullptr && packet.to->endpoint.is_known() && wg::can_send(*session, w.now_ns))
-            [[likely]]
+        if (session != nullptr && packet.to->endpoint.is_known() &&
+            wg::can_send(*session, w.now_ns)) [[likely]]
             return true;
         stage_packet(w, *packet.to, packet);
         return false;
@@ -95,9 +97,9 @@ void seal_packets(Worker& w, const PolicyView& policy, Burst& burst)
         if (packet->to == nullptr)
             continue;
         auto* message = rte_pktmbuf_mtod(packet->mbuf, uint8_t*);
-        w.jobs[count++] = {packet->session->send_key.data(), packet->counter,
-                           message + sizeof(wg::DataHeader),
-                           rte_pktmbuf_pkt_len(packet->mbuf) - static_cast<uint32_t>(wg::kMinDataBytes), true};
+        w.jobs[count++] = {
+            packet->session->send_key.data(), packet->counter, message + sizeof(wg::DataHeader),
+            rte_pktmbuf_pkt_len(packet->mbuf) - static_cast<uint32_t>(wg::kMinDataBytes), true};
     }
     if (count == 0)
         return;
@@ -115,8 +117,9 @@ void seal_packets(Worker& w, const PolicyView& policy, Burst& burst)
             return DropReason::kNoRoute;
         packet.egress = way.port;
         packet.next_hop = way.next_hop;
-        return prepend_outer(packet.mbuf, way, packet.outer_ecn, w.next_ip_id++) ? DropReason::kNone
-                                                                                : DropReason::kNoBuffer;
+        return prepend_outer(packet.mbuf, way, packet.outer_ecn, w.next_ip_id++)
+                   ? DropReason::kNone
+                   : DropReason::kNoBuffer;
     });
 }
 

@@ -48,8 +48,8 @@ void install_session(Worker& w, const PolicyView* policy, Session* session, cons
         report_unused(w, agent.next);
         agent.next = session;
     } else {
-        // Linux add_new_keypair(): our fresh session is current at once; an unconfirmed next becomes previous,
-        // for the peer may already send on it.
+        // Linux add_new_keypair(): our fresh session is current at once; an unconfirmed next
+        // becomes previous, for the peer may already send on it.
         report_unused(w, agent.previous);
         if (agent.next != nullptr) {
             agent.previous = agent.next;
@@ -61,7 +61,8 @@ void install_session(Worker& w, const PolicyView* policy, Session* session, cons
         agent.current = session;
     }
     if (!agent.is_endpoint_confirmed)
-        agent.endpoint = source;  // provisional: the first authenticated packet confirms or moves it
+        agent.endpoint =
+            source;  // provisional: the first authenticated packet confirms or moves it
     agent.asked_session_ns = 0;
     if (policy == nullptr || !session->is_initiator)
         return;
@@ -93,7 +94,8 @@ void drop_staged(Worker& w, Agent& agent, api::DropReason why)
 
 void send_keepalive(Worker& w, const PolicyView& policy, Agent& agent)
 {
-    if (agent.current == nullptr || !agent.endpoint.is_known() || !wg::can_send(*agent.current, w.now_ns))
+    if (agent.current == nullptr || !agent.endpoint.is_known() ||
+        !wg::can_send(*agent.current, w.now_ns))
         return;
     rte_mbuf* mbuf = rte_pktmbuf_alloc(w.shared.pool);
     if (mbuf == nullptr) {

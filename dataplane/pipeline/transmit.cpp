@@ -1,5 +1,5 @@
-// transmit: the link header of the next hop, then into the port's queue. A neighbour that is not known yet is the
-// server thread's business; the packet comes back when it answers.
+// transmit: the link header of the next hop, then into the port's queue. A neighbour that is not
+// known yet is the server thread's business; the packet comes back when it answers.
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 
@@ -10,21 +10,23 @@ namespace sandgate::dp {
 
 namespace {
 
-// Sends what waits for a port. What the device does not take is dropped by name: the line is slower than we are.
+// Sends what waits for a port. What the device does not take is dropped by name: the line is slower
+// than we are.
 void flush_port(Worker& w, uint8_t port)
 {
     TransmitQueue& queue = w.transmit[port];
     if (queue.count == 0)
         return;
     uint64_t bytes = 0;
-    for (unsigned i = 0; i < queue.count; i++)
-        bytes += rte_pktmbuf_pkt_len(queue.mbufs[i]);
+    for (unsigned i = 0; i < queue.count; i++) bytes += rte_pktmbuf_pkt_len(queue.mbufs[i]);
     uint16_t sent = 0;
     const Shared::Queue& to = w.shared.queues[port][w.id];
     for (unsigned attempt = 0; attempt < 4 && sent < queue.count; attempt++)
-        sent = static_cast<uint16_t>(sent + rte_eth_tx_burst(to.device, to.queue, queue.mbufs + sent,
-                                                             static_cast<uint16_t>(queue.count - sent)));
-    const DropReason full = port == w.shared.ports ? DropReason::kHostPortFull : DropReason::kTransmitFull;
+        sent = static_cast<uint16_t>(sent +
+                                     rte_eth_tx_burst(to.device, to.queue, queue.mbufs + sent,
+                                                      static_cast<uint16_t>(queue.count - sent)));
+    const DropReason full =
+        port == w.shared.ports ? DropReason::kHostPortFull : DropReason::kTransmitFull;
     for (unsigned i = sent; i < queue.count; i++) {
         bytes -= rte_pktmbuf_pkt_len(queue.mbufs[i]);
         w.drop(queue.mbufs[i], full);
@@ -84,8 +86,7 @@ void transmit(Worker& w, Burst& burst)
 void flush_transmit(Worker& w)
 {
     const unsigned ports = w.shared.ports + (w.shared.has_host_port ? 1 : 0);
-    for (unsigned port = 0; port < ports; port++)
-        flush_port(w, static_cast<uint8_t>(port));
+    for (unsigned port = 0; port < ports; port++) flush_port(w, static_cast<uint8_t>(port));
 }
 
 }  // namespace sandgate::dp

@@ -1,6 +1,7 @@
-// Longest-prefix match from an address to the agent that owns it: one hash table whose keys are (prefix length,
-// masked address), probed from the longest length in use to the shortest. Agents have single addresses almost
-// always, so the first probe nearly always answers. Built once per policy, then read-only.
+// Longest-prefix match from an address to the agent that owns it: one hash table whose keys are
+// (prefix length, masked address), probed from the longest length in use to the shortest. Agents
+// have single addresses almost always, so the first probe nearly always answers. Built once per
+// policy, then read-only.
 #pragma once
 
 #include <rte_prefetch.h>
@@ -54,15 +55,13 @@ class AddressTable
     {
         seed_ = seed;
         size_t size = 16;
-        while (size < rows.size() * 2)
-            size *= 2;
+        while (size < rows.size() * 2) size *= 2;
         slots_.assign(size, api::AddressRow{});
         lengths_.clear();
         bool is_used[129] = {};
         for (const api::AddressRow& row : rows) {
             size_t at = start_of(row.address, row.prefix);
-            while (slots_[at].identity != api::kNoIdentity)
-                at = (at + 1) & (size - 1);
+            while (slots_[at].identity != api::kNoIdentity) at = (at + 1) & (size - 1);
             slots_[at] = row;
             is_used[row.prefix] = true;
         }

@@ -1,5 +1,6 @@
-// What the workers read of a policy: one immutable object, built by the builder thread and published by one
-// release store of one pointer. Workers load the pointer once per burst; a view is freed after a grace period.
+// What the workers read of a policy: one immutable object, built by the builder thread and
+// published by one release store of one pointer. Workers load the pointer once per burst; a view is
+// freed after a grace period.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +42,8 @@ struct PolicyView
         return address == rows.gateway->host_v4 || address == rows.gateway->host_v6;
     }
 
-    // The port and next hop towards an address among the ports of a role: on-link networks first, then the first
-    // default gateway of the address's family.
+    // The port and next hop towards an address among the ports of a role: on-link networks first,
+    // then the first default gateway of the address's family.
     std::optional<Route> find_route(api::PortRole role, const api::Address& to) const
     {
         std::optional<Route> by_gateway;
@@ -74,7 +75,8 @@ struct PolicyView
     }
 };
 
-// Verifies the bytes and builds the tables that the workers read. The error says what is wrong with the bytes.
+// Verifies the bytes and builds the tables that the workers read. The error says what is wrong with
+// the bytes.
 std::unique_ptr<PolicyView> build_policy_view(std::vector<uint8_t> bytes, uint64_t hash_seed,
                                               std::string& error);
 

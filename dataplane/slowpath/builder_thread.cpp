@@ -7,8 +7,8 @@
 
 namespace sandgate::dp {
 
-BuilderThread::BuilderThread(Shared& shared, api::CountersRegion& counters, HandshakeThread& handshakes,
-                             uint64_t hash_seed)
+BuilderThread::BuilderThread(Shared& shared, api::CountersRegion& counters,
+                             HandshakeThread& handshakes, uint64_t hash_seed)
     : shared_(shared), counters_(counters), handshakes_(handshakes), hash_seed_(hash_seed)
 {
 }
@@ -67,11 +67,11 @@ std::string BuilderThread::apply(Job& job)
     if (built == nullptr)
         return error;
     if (built->rows.ports.size() != shared_.ports)
-        return "the policy names " + std::to_string(built->rows.ports.size()) + " ports, the dataplane was started with " +
-               std::to_string(shared_.ports) + ": restart it with the ports of the policy";
+        return "the policy names " + std::to_string(built->rows.ports.size()) +
+               " ports, the dataplane was started with " + std::to_string(shared_.ports) +
+               ": restart it with the ports of the policy";
 
-    for (const api::AgentRow& row : built->rows.agents)
-        shared_.agents.build(row.identity);
+    for (const api::AgentRow& row : built->rows.agents) shared_.agents.build(row.identity);
     tell_peers(view_.get(), *built);
     shared_.policy.store(built.get(), std::memory_order_release);
     counters_.policy_epoch.store(built->rows.header->epoch, std::memory_order_relaxed);
@@ -89,7 +89,8 @@ bool is_peer(const api::AgentRow& row) { return (row.flags & api::kAgentEnabled)
 
 bool is_same_peer(const api::AgentRow& a, const api::AgentRow& b)
 {
-    return std::memcmp(a.public_key, b.public_key, 32) == 0 && a.keepalive_seconds == b.keepalive_seconds &&
+    return std::memcmp(a.public_key, b.public_key, 32) == 0 &&
+           a.keepalive_seconds == b.keepalive_seconds &&
            ((a.flags ^ b.flags) & api::kAgentHasPsk) == 0;
 }
 
@@ -100,12 +101,15 @@ void BuilderThread::tell_peers(const PolicyView* before, const PolicyView& after
 {
     std::vector<IdentityId> removed;
     std::vector<wg::PeerConfig> changed;
-    const std::span<const api::AgentRow> old_rows = before == nullptr ? std::span<const api::AgentRow>{} : before->rows.agents;
+    const std::span<const api::AgentRow> old_rows =
+        before == nullptr ? std::span<const api::AgentRow>{} : before->rows.agents;
     const std::span<const api::AgentRow> new_rows = after.rows.agents;
     size_t o = 0, n = 0;
     while (o < old_rows.size() || n < new_rows.size()) {
-        const bool has_old = o < old_rows.size() && (n == new_rows.size() || old_rows[o].identity <= new_rows[n].identity);
-        const bool has_new = n < new_rows.size() && (o == old_rows.size() || new_rows[n].identity <= old_rows[o].identity);
+        const bool has_old = o < old_rows.size() &&
+                             (n == new_rows.size() || old_rows[o].identity <= new_rows[n].identity);
+        const bool has_new = n < new_rows.size() &&
+                             (o == old_rows.size() || new_rows[n].identity <= old_rows[o].identity);
         const bool was = has_old && is_peer(old_rows[o]);
         const bool is = has_new && is_peer(new_rows[n]);
         if (was && !is)
@@ -127,10 +131,8 @@ void BuilderThread::tell_peers(const PolicyView* before, const PolicyView& after
         return;
     handshakes_.order_and_wait([removed = std::move(removed), changed = std::move(changed)](
                                    wg::HandshakeEngine& engine, wg::Time now) {
-        for (const IdentityId identity : removed)
-            engine.remove_peer(identity, now);
-        for (const wg::PeerConfig& config : changed)
-            engine.upsert_peer(config, now);
+        for (const IdentityId identity : removed) engine.remove_peer(identity, now);
+        for (const wg::PeerConfig& config : changed) engine.upsert_peer(config, now);
     });
 }
 

@@ -1,5 +1,5 @@
-// The builder thread: turns the bytes that control pushes into a PolicyView, tells the handshake thread which peers came
-// and went, publishes the view and frees the old one after a grace period.
+// The builder thread: turns the bytes that control pushes into a PolicyView, tells the handshake
+// thread which peers came and went, publishes the view and frees the old one after a grace period.
 #pragma once
 
 #include <condition_variable>
@@ -17,10 +17,12 @@ namespace sandgate::dp {
 class BuilderThread
 {
   public:
-    // Called on the builder thread when a push is in force (error empty) or refused (error says why).
+    // Called on the builder thread when a push is in force (error empty) or refused (error says
+    // why).
     using Done = std::function<void(const std::string& error, api::Epoch epoch)>;
 
-    BuilderThread(Shared& shared, api::CountersRegion& counters, HandshakeThread& handshakes, uint64_t hash_seed);
+    BuilderThread(Shared& shared, api::CountersRegion& counters, HandshakeThread& handshakes,
+                  uint64_t hash_seed);
     ~BuilderThread();
 
     // Runs until stop().
@@ -49,7 +51,7 @@ class BuilderThread
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::vector<Job> jobs_;    // under mutex_
+    std::vector<Job> jobs_;     // under mutex_
     bool is_stopping_ = false;  // under mutex_
 };
 

@@ -1,5 +1,5 @@
-// Handshakes are not the packet path: this thread may sleep, allocate and take its time, within the budget that the
-// engine keeps.
+// Handshakes are not the packet path: this thread may sleep, allocate and take its time, within the
+// budget that the engine keeps.
 #include "dataplane/slowpath/handshake_thread.h"
 
 #include <pthread.h>
@@ -37,9 +37,10 @@ HandshakeThread::HandshakeThread(Shared& shared, api::CounterBlock& counters, Pe
     : shared_(shared),
       counters_(counters),
       on_persistent_(std::move(on_persistent)),
-      engine_(*shared.sessions, *this, counters,
-              [](std::span<uint8_t> out) { randombytes_buf(out.data(), out.size()); },
-              wg::EngineLimits{.workers = shared.workers})
+      engine_(
+          *shared.sessions, *this, counters,
+          [](std::span<uint8_t> out) { randombytes_buf(out.data(), out.size()); },
+          wg::EngineLimits{.workers = shared.workers})
 {
 }
 
@@ -98,8 +99,7 @@ bool HandshakeThread::take_orders(wg::Time now)
         const std::lock_guard lock(orders_mutex_);
         orders.swap(orders_);
     }
-    for (const Order& order : orders)
-        order(engine_, now);
+    for (const Order& order : orders) order(engine_, now);
     return !orders.empty();
 }
 
@@ -107,16 +107,15 @@ unsigned HandshakeThread::take_events(wg::Time now)
 {
     wg::PeerEvent events[64];
     const unsigned count = shared_.events->pop(events, 64);
-    for (unsigned i = 0; i < count; i++)
-        engine_.on_event(events[i], now);
+    for (unsigned i = 0; i < count; i++) engine_.on_event(events[i], now);
     return count;
 }
 
 unsigned HandshakeThread::take_messages(wg::Time now)
 {
     rte_mbuf* mbufs[kMessagesAtOnce];
-    const unsigned count = rte_ring_sc_dequeue_burst(shared_.messages, reinterpret_cast<void**>(mbufs),
-                                                     kMessagesAtOnce, nullptr);
+    const unsigned count = rte_ring_sc_dequeue_burst(
+        shared_.messages, reinterpret_cast<void**>(mbufs), kMessagesAtOnce, nullptr);
     if (count == 0)
         return 0;
     const uint64_t before = thread_cpu_ns();
@@ -124,9 +123,10 @@ unsigned HandshakeThread::take_messages(wg::Time now)
     messages.reserve(count);
     for (unsigned i = 0; i < count; i++) {
         const Packet& packet = *parked(mbufs[i]);
-        messages.push_back({{rte_pktmbuf_mtod(mbufs[i], const uint8_t*), rte_pktmbuf_pkt_len(mbufs[i])},
-                            packet.endpoint,
-                            packet.received_by});
+        messages.push_back(
+            {{rte_pktmbuf_mtod(mbufs[i], const uint8_t*), rte_pktmbuf_pkt_len(mbufs[i])},
+             packet.endpoint,
+             packet.received_by});
     }
     engine_.on_messages(messages, now);
     rte_pktmbuf_free_bulk(mbufs, count);
@@ -157,16 +157,19 @@ void HandshakeThread::tell_owner(IdentityId identity, WorkerMessage::Kind kind)
         tell(owner, {kind, identity, nullptr, nullptr, {}, 0});
 }
 
-void HandshakeThread::send_datagram(WorkerId via, const Endpoint& to, std::span<const uint8_t> bytes)
+void HandshakeThread::send_datagram(WorkerId via, const Endpoint& to,
+                                    std::span<const uint8_t> bytes)
 {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(shared_.pool);
     if (mbuf == nullptr) {
         api::add(counters_.drops[static_cast<unsigned>(DropReason::kNoBuffer)], 1);
         return;
     }
-    std::memcpy(rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes.size())), bytes.data(), bytes.size());
+    std::memcpy(rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes.size())), bytes.data(),
+                bytes.size());
     const WorkerMessage message{WorkerMessage::Kind::kSendDatagram, 0, nullptr, mbuf, to, 0};
-    // A datagram may be lost; its timers repeat it. It must not overtake the session that it announces.
+    // A datagram may be lost; its timers repeat it. It must not overtake the session that it
+    // announces.
     if (!unsent_[via].empty() || !shared_.mailboxes[via]->push(message)) {
         api::add(counters_.drops[static_cast<unsigned>(DropReason::kSlowPathFull)], 1);
         rte_pktmbuf_free(mbuf);
@@ -204,13 +207,15 @@ void HandshakeThread::retire_session(Session* session)
 
 void HandshakeThread::release_retired()
 {
-    while (!retired_.empty() && rte_rcu_qsbr_check(shared_.qsbr, retired_.front().token, false) == 1) {
+    while (!retired_.empty() &&
+           rte_rcu_qsbr_check(shared_.qsbr, retired_.front().token, false) == 1) {
         shared_.sessions->release(retired_.front().session);
         retired_.pop_front();
     }
 }
 
-void HandshakeThread::note_persistent(IdentityId identity, const wg::Timestamp& greatest, const Endpoint& endpoint)
+void HandshakeThread::note_persistent(IdentityId identity, const wg::Timestamp& greatest,
+                                      const Endpoint& endpoint)
 {
     api::SeedBody note{};
     note.identity = identity;

@@ -1,5 +1,6 @@
-// The handshake thread: feeds the HandshakeEngine with messages, events and time, and carries out what it asks for by
-// the workers' mailboxes. Owns the session table's writing side and the static keys.
+// The handshake thread: feeds the HandshakeEngine with messages, events and time, and carries out
+// what it asks for by the workers' mailboxes. Owns the session table's writing side and the static
+// keys.
 #pragma once
 
 #include <atomic>
@@ -39,7 +40,8 @@ class HandshakeThread final : public wg::HandshakeActions
     void forget_sessions(IdentityId identity) override;
     void drop_staged(IdentityId identity) override;
     void retire_session(Session* session) override;
-    void note_persistent(IdentityId identity, const wg::Timestamp& greatest, const Endpoint& endpoint) override;
+    void note_persistent(IdentityId identity, const wg::Timestamp& greatest,
+                         const Endpoint& endpoint) override;
 
   private:
     struct Retired

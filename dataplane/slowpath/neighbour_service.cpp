@@ -1,5 +1,6 @@
-// Small frames, written by hand. Nothing is learnt from a frame that was not asked for, except a refresh of what is
-// known already and the asker's own address (as Linux does), so a flood of announcements fills no table.
+// Small frames, written by hand. Nothing is learnt from a frame that was not asked for, except a
+// refresh of what is known already and the asker's own address (as Linux does), so a flood of
+// announcements fills no table.
 #include "dataplane/slowpath/neighbour_service.h"
 
 #include <cstring>
@@ -25,8 +26,8 @@ struct ArpFrame
 };
 static_assert(sizeof(ArpFrame) == 42);
 
-void fill_arp(ArpFrame& arp, uint8_t operation, const uint8_t* from_mac, const Address& from, const uint8_t* to_mac,
-              const uint8_t* target_mac, const Address& to)
+void fill_arp(ArpFrame& arp, uint8_t operation, const uint8_t* from_mac, const Address& from,
+              const uint8_t* to_mac, const uint8_t* target_mac, const Address& to)
 {
     static constexpr uint8_t kFixed[8] = {0x08, 0x06, 0, 1, 0x08, 0, 6, 4};
     std::memcpy(arp.destination, to_mac, 6);
@@ -43,8 +44,8 @@ void fill_arp(ArpFrame& arp, uint8_t operation, const uint8_t* from_mac, const A
 // Ethernet, IPv6 and a neighbour message with one link-layer address option: 86 bytes.
 constexpr uint16_t kDiscoveryBytes = 14 + 40 + 32;
 
-void fill_discovery(uint8_t* frame, uint8_t type, const uint8_t* from_mac, const Address& from, const uint8_t* to_mac,
-                    const Address& to, const Address& target)
+void fill_discovery(uint8_t* frame, uint8_t type, const uint8_t* from_mac, const Address& from,
+                    const uint8_t* to_mac, const Address& to, const Address& target)
 {
     std::memset(frame, 0, kDiscoveryBytes);
     std::memcpy(frame, to_mac, 6);
@@ -78,7 +79,8 @@ bool is_valid_discovery(const uint8_t* ip, uint32_t bytes)
     const uint32_t payload = static_cast<uint32_t>(ip[4]) << 8 | ip[5];
     if (payload < 24 || 40 + payload > bytes)
         return false;
-    return fold_checksum(sum_of(ip + 8, 32) + 58 + payload + sum_of(ip + 40, payload)) == 0 && ip[41] == 0;
+    return fold_checksum(sum_of(ip + 8, 32) + 58 + payload + sum_of(ip + 40, payload)) == 0 &&
+           ip[41] == 0;
 }
 
 // The link-layer address option of a type (1 source, 2 target), or nullptr.
@@ -107,8 +109,7 @@ bool is_own(const api::PortRow& row, const Address& address)
 NeighbourService::~NeighbourService()
 {
     for (auto& [key, entry] : unresolved_)
-        for (rte_mbuf* mbuf : entry.waiting)
-            rte_pktmbuf_free(mbuf);
+        for (rte_mbuf* mbuf : entry.waiting) rte_pktmbuf_free(mbuf);
 }
 
 void NeighbourService::drop(rte_mbuf* mbuf, DropReason reason)
@@ -139,12 +140,13 @@ void NeighbourService::take_local(rte_mbuf* mbuf, const PolicyView& policy, uint
     return is_echo ? answer_echo(mbuf, port) : take_discovery(mbuf, port, row, now_ns);
 }
 
-void NeighbourService::take_arp(rte_mbuf* mbuf, uint8_t port, const api::PortRow& row, uint64_t now_ns)
+void NeighbourService::take_arp(rte_mbuf* mbuf, uint8_t port, const api::PortRow& row,
+                                uint64_t now_ns)
 {
     static constexpr uint8_t kFixed[8] = {0x08, 0x06, 0, 1, 0x08, 0, 6, 4};
     auto* arp = rte_pktmbuf_mtod(mbuf, ArpFrame*);
-    if (rte_pktmbuf_pkt_len(mbuf) < sizeof(ArpFrame) || std::memcmp(arp->ethertype, kFixed, 8) != 0 ||
-        (arp->sender_mac[0] & 1) != 0)
+    if (rte_pktmbuf_pkt_len(mbuf) < sizeof(ArpFrame) ||
+        std::memcmp(arp->ethertype, kFixed, 8) != 0 || (arp->sender_mac[0] & 1) != 0)
         return drop(mbuf, DropReason::kNeighbourMalformed);
     const Address sender = Address::v4(arp->sender_ip), target = Address::v4(arp->target_ip);
     const bool is_for_us = target == row.v4 && !row.v4.is_zero();
@@ -162,7 +164,8 @@ void NeighbourService::take_arp(rte_mbuf* mbuf, uint8_t port, const api::PortRow
     send_frame(mbuf, port);
 }
 
-void NeighbourService::take_discovery(rte_mbuf* mbuf, uint8_t port, const api::PortRow& row, uint64_t now_ns)
+void NeighbourService::take_discovery(rte_mbuf* mbuf, uint8_t port, const api::PortRow& row,
+                                      uint64_t now_ns)
 {
     auto* frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
     uint8_t* ip = frame + 14;
@@ -178,8 +181,10 @@ void NeighbourService::take_discovery(rte_mbuf* mbuf, uint8_t port, const api::P
         return;
     }
     const uint8_t* mac = find_link_option(ip, 1);
-    if (target != row.v6 || row.v6.is_zero() || sender.is_zero() || mac == nullptr || (mac[0] & 1) != 0) {
-        rte_pktmbuf_free(mbuf);  // a question to somebody else, or duplicate address detection (answered by silence)
+    if (target != row.v6 || row.v6.is_zero() || sender.is_zero() || mac == nullptr ||
+        (mac[0] & 1) != 0) {
+        rte_pktmbuf_free(mbuf);  // a question to somebody else, or duplicate address detection
+                                 // (answered by silence)
         return;
     }
     if (!is_own(row, sender))
@@ -201,8 +206,8 @@ void NeighbourService::answer_echo(rte_mbuf* mbuf, uint8_t port)
     const bool is_v4 = ip[0] >> 4 == 4;
     const uint32_t header = is_v4 ? (ip[0] & 15) * 4u : 40;
     const uint32_t address_at = is_v4 ? 12 : 8, address_bytes = is_v4 ? 4 : 16;
-    const uint32_t total =
-        is_v4 ? static_cast<uint32_t>(ip[2]) << 8 | ip[3] : 40 + (static_cast<uint32_t>(ip[4]) << 8 | ip[5]);
+    const uint32_t total = is_v4 ? static_cast<uint32_t>(ip[2]) << 8 | ip[3]
+                                 : 40 + (static_cast<uint32_t>(ip[4]) << 8 | ip[5]);
     uint8_t* icmp = ip + header;
     uint64_t sum = sum_of(icmp, total - header);
     if (!is_v4)
@@ -218,8 +223,9 @@ void NeighbourService::answer_echo(rte_mbuf* mbuf, uint8_t port)
     std::memcpy(ip + address_at + address_bytes, swap, address_bytes);
     const uint16_t before = static_cast<uint16_t>(icmp[0] << 8 | icmp[1]);
     icmp[0] = is_v4 ? 0 : 129;
-    const uint16_t checksum = updated_checksum(static_cast<uint16_t>(icmp[2] << 8 | icmp[3]), before,
-                                               static_cast<uint16_t>(icmp[0] << 8 | icmp[1]));
+    const uint16_t checksum =
+        updated_checksum(static_cast<uint16_t>(icmp[2] << 8 | icmp[3]), before,
+                         static_cast<uint16_t>(icmp[0] << 8 | icmp[1]));
     icmp[2] = static_cast<uint8_t>(checksum >> 8);
     icmp[3] = static_cast<uint8_t>(checksum);
     if (is_v4) {
@@ -260,7 +266,8 @@ void NeighbourService::wait_for(rte_mbuf* mbuf, const PolicyView& policy, uint64
     waiting_++;
 }
 
-void NeighbourService::learn(uint8_t port, const Address& address, const uint8_t* mac, uint64_t now_ns, bool may_create)
+void NeighbourService::learn(uint8_t port, const Address& address, const uint8_t* mac,
+                             uint64_t now_ns, bool may_create)
 {
     const Key key{port, address};
     const auto known = known_.find(key);
@@ -278,8 +285,7 @@ void NeighbourService::learn(uint8_t port, const Address& address, const uint8_t
     std::deque<rte_mbuf*> waiting = std::move(unresolved->second.waiting);
     unresolved_.erase(unresolved);
     waiting_ -= waiting.size();
-    for (rte_mbuf* mbuf : waiting)
-        send_back(mbuf);
+    for (rte_mbuf* mbuf : waiting) send_back(mbuf);
 }
 
 void NeighbourService::on_timer(const PolicyView& policy, uint64_t now_ns)
@@ -293,8 +299,7 @@ void NeighbourService::on_timer(const PolicyView& policy, uint64_t now_ns)
         const auto [port, address] = at->first;
         if (entry.probes >= kProbes || port >= policy.rows.ports.size()) {
             waiting_ -= entry.waiting.size();
-            for (rte_mbuf* mbuf : entry.waiting)
-                drop(mbuf, DropReason::kNeighbourUnreachable);
+            for (rte_mbuf* mbuf : entry.waiting) drop(mbuf, DropReason::kNeighbourUnreachable);
             at = unresolved_.erase(at);
             continue;
         }
@@ -350,12 +355,14 @@ void NeighbourService::ask(uint8_t port, const api::PortRow& row, const Address&
         auto* arp = reinterpret_cast<ArpFrame*>(rte_pktmbuf_append(mbuf, sizeof(ArpFrame)));
         fill_arp(*arp, 1, mac, own, kBroadcast, kUnknown, address);
     } else {
-        // RFC 4291 section 2.7.1 and RFC 2464 section 7: the solicited-node group and its MAC address.
+        // RFC 4291 section 2.7.1 and RFC 2464 section 7: the solicited-node group and its MAC
+        // address.
         Address group;
         static constexpr uint8_t kGroup[13] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
         std::memcpy(group.bytes.data(), kGroup, 13);
         std::memcpy(&group.bytes[13], &address.bytes[13], 3);
-        uint8_t to_mac[6] = {0x33, 0x33, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
+        uint8_t to_mac[6] = {
+            0x33, 0x33, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
         auto* frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_append(mbuf, kDiscoveryBytes));
         fill_discovery(frame, 135, mac, own, to_mac, group, address);
     }

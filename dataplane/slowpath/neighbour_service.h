@@ -1,5 +1,6 @@
-// ARP (RFC 826), IPv6 neighbour discovery (RFC 4861) and echo for the ports' own addresses; and the packets that wait
-// until their next hop has answered. Server thread only. Frames go out by a worker's `returns` ring.
+// ARP (RFC 826), IPv6 neighbour discovery (RFC 4861) and echo for the ports' own addresses; and the
+// packets that wait until their next hop has answered. Server thread only. Frames go out by a
+// worker's `returns` ring.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +21,18 @@ class NeighbourService
     static constexpr unsigned kProbes = 3;             // questions before giving up
     static constexpr uint64_t kProbeEveryNs = 1'000'000'000;
     static constexpr uint64_t kReachableNs = 30'000'000'000;  // RFC 4861 section 10
-    static constexpr uint64_t kForgetNs = 5'000'000'000;      // silence after which a refreshed entry is gone
+    static constexpr uint64_t kForgetNs =
+        5'000'000'000;  // silence after which a refreshed entry is gone
 
     // counters: the slow path's block, written by the server thread through `count` alone.
-    NeighbourService(Shared& shared, api::CounterBlock& counters) : shared_(shared), counters_(counters) {}
+    NeighbourService(Shared& shared, api::CounterBlock& counters)
+        : shared_(shared), counters_(counters)
+    {
+    }
     ~NeighbourService();
 
-    // A parked packet from a worker: ARP, ND or echo (Kind::kLocal), or one whose next hop is unknown.
+    // A parked packet from a worker: ARP, ND or echo (Kind::kLocal), or one whose next hop is
+    // unknown.
     void take(rte_mbuf* mbuf, const PolicyView& policy, uint64_t now_ns);
     // Repeats questions, gives up, refreshes and forgets.
     void on_timer(const PolicyView& policy, uint64_t now_ns);
@@ -53,7 +59,8 @@ class NeighbourService
     void take_discovery(rte_mbuf* mbuf, uint8_t port, const api::PortRow& row, uint64_t now_ns);
     void answer_echo(rte_mbuf* mbuf, uint8_t port);
     void wait_for(rte_mbuf* mbuf, const PolicyView& policy, uint64_t now_ns);
-    void learn(uint8_t port, const Address& address, const uint8_t* mac, uint64_t now_ns, bool may_create);
+    void learn(uint8_t port, const Address& address, const uint8_t* mac, uint64_t now_ns,
+               bool may_create);
     void ask(uint8_t port, const api::PortRow& row, const Address& address);
     void send_frame(rte_mbuf* mbuf, uint8_t port);
     void send_back(rte_mbuf* mbuf);

@@ -1,6 +1,6 @@
-// The neighbours of all ports: IP address -> MAC address. Lock-free for its readers: each entry carries a sequence
-// number that is odd while the writer changes it. Bounded; an entry that finds its places taken replaces the
-// oldest one there.
+// The neighbours of all ports: IP address -> MAC address. Lock-free for its readers: each entry
+// carries a sequence number that is odd while the writer changes it. Bounded; an entry that finds
+// its places taken replaces the oldest one there.
 #pragma once
 
 #include <atomic>
@@ -107,8 +107,7 @@ class Neighbours
         const uint32_t sequence = entry.sequence.load(std::memory_order_relaxed);
         entry.sequence.store(sequence + 1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_release);
-        for (unsigned w = 0; w < 3; w++)
-            entry.words[w].store(words[w], std::memory_order_relaxed);
+        for (unsigned w = 0; w < 3; w++) entry.words[w].store(words[w], std::memory_order_relaxed);
         entry.sequence.store(sequence + 2, std::memory_order_release);
     }
 

@@ -1,4 +1,5 @@
-// One client at a time: control. A new connection replaces the old one, so a restarted control is served at once.
+// One client at a time: control. A new connection replaces the old one, so a restarted control is
+// served at once.
 #include "dataplane/slowpath/server_thread.h"
 
 #include <fcntl.h>
@@ -29,9 +30,11 @@ bool read_sealed(int fd, uint64_t bytes, std::vector<uint8_t>& out, std::string&
         error = "the snapshot's memory is not sealed against changes";
         return false;
     }
-    struct stat info{};
-    if (fstat(fd, &info) != 0 || info.st_size < 0 || static_cast<uint64_t>(info.st_size) < bytes || bytes == 0 ||
-        bytes > kMostSnapshotBytes) {
+    struct stat info
+    {
+    };
+    if (fstat(fd, &info) != 0 || info.st_size < 0 || static_cast<uint64_t>(info.st_size) < bytes ||
+        bytes == 0 || bytes > kMostSnapshotBytes) {
         error = "the snapshot's memory is shorter than its stated size";
         return false;
     }
@@ -63,8 +66,8 @@ T row_at(const uint8_t* body, size_t i)
 
 }  // namespace
 
-ServerThread::ServerThread(Shared& shared, api::CountersRegion& counters, int listener, int counters_fd,
-                           uid_t allowed_uid, unsigned reader)
+ServerThread::ServerThread(Shared& shared, api::CountersRegion& counters, int listener,
+                           int counters_fd, uid_t allowed_uid, unsigned reader)
     : shared_(shared),
       counters_(counters),
       listener_(listener),
@@ -161,7 +164,8 @@ void ServerThread::read_client()
         }
     }
     api::MessageHeader header{};
-    const bool is_whole = static_cast<size_t>(got) >= sizeof(header) && (message.msg_flags & MSG_TRUNC) == 0;
+    const bool is_whole =
+        static_cast<size_t>(got) >= sizeof(header) && (message.msg_flags & MSG_TRUNC) == 0;
     if (is_whole)
         std::memcpy(&header, buffer, sizeof(header));
     if (!is_whole || header.length != static_cast<size_t>(got) - sizeof(header))
@@ -203,8 +207,9 @@ void ServerThread::hello(const api::MessageHeader& header, const uint8_t* body)
     const auto hello = row_at<api::HelloBody>(body, 0);
     if (hello.version != api::kProtocolVersion)
         return ack(header.request,
-                   "control speaks version " + std::to_string(hello.version) + " of the socket, the dataplane " +
-                       std::to_string(api::kProtocolVersion) + ": install both from one release",
+                   "control speaks version " + std::to_string(hello.version) +
+                       " of the socket, the dataplane " + std::to_string(api::kProtocolVersion) +
+                       ": install both from one release",
                    0, 0);
     api::WelcomeBody welcome{};
     welcome.version = api::kProtocolVersion;
@@ -278,12 +283,13 @@ void ServerThread::push(const api::MessageHeader& header, const uint8_t* body, i
     const Clock clock(shared_.tsc_hz);
     const uint64_t arrived = clock.now_ns();
     const bool is_delta = header.type == api::MessageType::kPushDelta;
-    builder_->push(std::move(bytes), is_delta,
-                   [this, clock, arrived, request = header.request, client = client_number_](
-                       const std::string& fault, api::Epoch epoch) {
-                       const std::lock_guard lock(mutex_);
-                       answers_.push_back({client, request, fault, epoch, clock.now_ns() - arrived});
-                   });
+    builder_->push(
+        std::move(bytes), is_delta,
+        [this, clock, arrived, request = header.request, client = client_number_](
+            const std::string& fault, api::Epoch epoch) {
+            const std::lock_guard lock(mutex_);
+            answers_.push_back({client, request, fault, epoch, clock.now_ns() - arrived});
+        });
 }
 
 void ServerThread::peers(const api::MessageHeader& header, const uint8_t* body)
@@ -292,12 +298,14 @@ void ServerThread::peers(const api::MessageHeader& header, const uint8_t* body)
         return ack(header.request, "a question for peers of the wrong length", 0, 0);
     const auto wanted = row_at<api::GetPeersBody>(body, 0);
     constexpr uint32_t kFit =
-        (api::kMaxMessageBytes - sizeof(api::MessageHeader) - sizeof(api::PeersBody)) / sizeof(api::PeerStatus);
+        (api::kMaxMessageBytes - sizeof(api::MessageHeader) - sizeof(api::PeersBody)) /
+        sizeof(api::PeerStatus);
     const uint32_t limit = wanted.limit == 0 ? kFit : std::min(wanted.limit, kFit);
 
     std::vector<api::PeerStatus> rows;
     api::PeersBody head{};
-    if (const PolicyView* policy = shared_.policy.load(std::memory_order_acquire); policy != nullptr) {
+    if (const PolicyView* policy = shared_.policy.load(std::memory_order_acquire);
+        policy != nullptr) {
         for (const api::AgentRow& row : policy->rows.agents) {
             if (row.identity < wanted.first)
                 continue;
@@ -324,18 +332,21 @@ void ServerThread::peers(const api::MessageHeader& header, const uint8_t* body)
         for (api::PeerStatus& row : rows) {
             row.last_handshake_unix = engine.last_handshake_unix(row.identity);
             row.endpoint = engine.endpoint_of(row.identity);
-            row.has_session = row.last_handshake_unix != 0 && now - row.last_handshake_unix < kSessionSeconds;
+            row.has_session =
+                row.last_handshake_unix != 0 && now - row.last_handshake_unix < kSessionSeconds;
         }
     });
     head.count = static_cast<uint32_t>(rows.size());
     std::vector<uint8_t> answer(sizeof(head) + rows.size() * sizeof(api::PeerStatus));
     std::memcpy(answer.data(), &head, sizeof(head));
     if (!rows.empty())
-        std::memcpy(answer.data() + sizeof(head), rows.data(), rows.size() * sizeof(api::PeerStatus));
+        std::memcpy(answer.data() + sizeof(head), rows.data(),
+                    rows.size() * sizeof(api::PeerStatus));
     send(api::MessageType::kPeers, header.request, answer.data(), answer.size());
 }
 
-void ServerThread::ack(uint32_t request, const std::string& error, api::Epoch epoch, uint64_t took_ns)
+void ServerThread::ack(uint32_t request, const std::string& error, api::Epoch epoch,
+                       uint64_t took_ns)
 {
     api::AckBody body{};
     body.is_error = error.empty() ? 0 : 1;
@@ -346,7 +357,8 @@ void ServerThread::ack(uint32_t request, const std::string& error, api::Epoch ep
     send(api::MessageType::kAck, request, &body, sizeof(body));
 }
 
-void ServerThread::send(api::MessageType type, uint32_t request, const void* body, size_t bytes, int fd)
+void ServerThread::send(api::MessageType type, uint32_t request, const void* body, size_t bytes,
+                        int fd)
 {
     if (client_ < 0)
         return;
@@ -447,8 +459,7 @@ void ServerThread::run_neighbours()
             neighbours_epoch_ = policy->rows.header->epoch;
             neighbours_.set_static(*policy);
         }
-        for (unsigned i = 0; i < count; i++)
-            neighbours_.take(mbufs[i], *policy, now_ns);
+        for (unsigned i = 0; i < count; i++) neighbours_.take(mbufs[i], *policy, now_ns);
         neighbours_.on_timer(*policy, now_ns);
     }
 }

@@ -1,5 +1,5 @@
-// The server thread: the UNIX socket to control, and the neighbours of the ports. What arrives by the socket is bounded,
-// checked and answered; a fault changes nothing.
+// The server thread: the UNIX socket to control, and the neighbours of the ports. What arrives by
+// the socket is bounded, checked and answered; a fault changes nothing.
 #pragma once
 
 #include <deque>
@@ -18,10 +18,10 @@ namespace sandgate::dp {
 class ServerThread
 {
   public:
-    // listener: a listening SOCK_SEQPACKET socket. counters_fd: the memfd of the counters region. allowed_uid: served
-    // beside root. reader: this thread's number among the QSBR readers.
-    ServerThread(Shared& shared, api::CountersRegion& counters, int listener, int counters_fd, uid_t allowed_uid,
-                 unsigned reader);
+    // listener: a listening SOCK_SEQPACKET socket. counters_fd: the memfd of the counters region.
+    // allowed_uid: served beside root. reader: this thread's number among the QSBR readers.
+    ServerThread(Shared& shared, api::CountersRegion& counters, int listener, int counters_fd,
+                 uid_t allowed_uid, unsigned reader);
     ~ServerThread();
 
     void connect(HandshakeThread& handshakes, BuilderThread& builder);
@@ -75,8 +75,8 @@ class ServerThread
     std::map<IdentityId, api::SeedBody> early_seeds_;
 
     std::mutex mutex_;
-    std::deque<Answer> answers_;                       // under mutex_; from the builder thread
-    std::map<IdentityId, api::SeedBody> notes_;        // under mutex_; from the handshake thread
+    std::deque<Answer> answers_;                 // under mutex_; from the builder thread
+    std::map<IdentityId, api::SeedBody> notes_;  // under mutex_; from the handshake thread
 };
 
 }  // namespace sandgate::dp

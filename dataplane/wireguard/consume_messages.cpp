@@ -352,6 +352,10 @@ void HandshakeEngine::State::Incoming::answer(Initiation& i)
     // A peer that was never heard of gets an endpoint; where there is one, only authentic data moves it.
     if (!peer.endpoint.is_known())
         peer.endpoint = i.from->source;
+    // A handshake of our own waits, to see whether the peer completes this one.
+    if (peer.initiate_at_ns != 0)
+        peer.initiate_at_ns = std::max(peer.initiate_at_ns, now.monotonic_ns + kRekeyTimeout);
+    peer.retry_at_ns = std::max(peer.retry_at_ns, now.monotonic_ns + kRekeyTimeout);
     s.actions.install_session(&session, i.from->source);
     s.actions.send_datagram(i.from->worker, i.from->source, bytes_of(message));
     api::add(s.counters.handshakes_answered, 1);

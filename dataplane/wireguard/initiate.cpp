@@ -18,7 +18,6 @@ void HandshakeEngine::State::request_handshake(Peer& peer, uint64_t now)
         return;
     const uint64_t earliest = peer.handshake_sent_ns == 0 ? now : peer.handshake_sent_ns + kRekeyTimeout;
     peer.initiate_at_ns = peer.attempt_since_ns = std::max(now, earliest);
-    peer.asked_ns = now;
     if (peer.initiate_at_ns <= now)
         requested.push_back(&peer);
 }
@@ -28,10 +27,7 @@ void HandshakeEngine::State::start_if_seeded(Peer& peer, uint64_t now)
     if (!peer.wants_start || !can_initiate(peer) || peer.pending || peer.initiate_at_ns != 0)
         return;
     peer.wants_start = false;
-    if (peer.newest_session_ns != 0)
-        return;
     peer.initiate_at_ns = now + 1 + random_below(kRekeyTimeout);
-    peer.asked_ns = now;
 }
 
 void HandshakeEngine::State::drop_pending(Peer& peer)

@@ -52,7 +52,6 @@ struct Peer : Timed
     uint64_t accepted_ns = 0;         // its last initiation
     uint64_t handshake_sent_ns = 0;   // our last initiation or response: at most one handshake per 5 s
     uint64_t initiate_at_ns = 0;      // an initiation that waits for those 5 s or for its turn
-    uint64_t asked_ns = 0;            // when that was asked for; moot once a handshake completed later
     uint64_t attempt_since_ns = 0;    // start of the 90 s for which initiations are retried
     uint64_t retry_at_ns = 0;
     uint64_t newest_session_ns = 0;   // 0 also once the keys were wiped

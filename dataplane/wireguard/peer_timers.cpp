@@ -41,14 +41,10 @@ uint64_t persistent_keepalive_due_ns(const Peer& peer)
 
 void HandshakeEngine::State::run_timers(Peer& peer, uint64_t now)
 {
-    // An initiation whose turn has come, unless a handshake completed meanwhile.
+    // An initiation whose turn has come.
     if (peer.initiate_at_ns != 0 && peer.initiate_at_ns <= now) {
-        if (peer.completed_ns > peer.asked_ns) {
-            peer.initiate_at_ns = 0;
-        } else {
-            peer.attempt_since_ns = now;
-            requested.push_back(&peer);
-        }
+        peer.attempt_since_ns = now;
+        requested.push_back(&peer);
     }
 
     // REKEY_TIMEOUT and REKEY_ATTEMPT_TIME.

@@ -10,7 +10,11 @@ namespace sandgate::dp {
 class Clock
 {
   public:
-    explicit Clock(uint64_t tsc_hz) : ns_per_tick_(static_cast<uint64_t>((static_cast<unsigned __int128>(1'000'000'000) << 32) / tsc_hz)) {}
+    explicit Clock(uint64_t tsc_hz)
+        : ns_per_tick_(
+              static_cast<uint64_t>((static_cast<unsigned __int128>(1'000'000'000) << 32) / tsc_hz))
+    {
+    }
 
     uint64_t now_ns() const { return ns_of(rte_rdtsc()); }
     uint64_t ns_of(uint64_t ticks) const

@@ -1,5 +1,5 @@
-// What the threads of the dataplane say to each other. Everything goes through bounded rings; nothing here is
-// shared in place.
+// What the threads of the dataplane say to each other. Everything goes through bounded rings;
+// nothing here is shared in place.
 #pragma once
 
 #include <rte_ring.h>
@@ -15,7 +15,8 @@ namespace sandgate::dp {
 // To a worker, from the handshake thread.
 struct WorkerMessage
 {
-    enum class Kind : uint32_t {
+    enum class Kind : uint32_t
+    {
         kInstallSession,  // session, endpoint (provisional source)
         kKeepalive,       // identity
         kForgetSessions,  // identity
@@ -37,7 +38,8 @@ template <typename T>
 class Mailbox
 {
   public:
-    // capacity: a power of two. Aborts when memory is missing: mailboxes are made before traffic starts.
+    // capacity: a power of two. Aborts when memory is missing: mailboxes are made before traffic
+    // starts.
     explicit Mailbox(const char* name, unsigned capacity)
         : ring_(rte_ring_create_elem(name, sizeof(T), capacity, SOCKET_ID_ANY, RING_F_SC_DEQ))
     {
@@ -49,7 +51,10 @@ class Mailbox
     Mailbox& operator=(const Mailbox&) = delete;
 
     // False when full.
-    bool push(const T& item) { return rte_ring_mp_enqueue_elem(ring_, const_cast<T*>(&item), sizeof(T)) == 0; }
+    bool push(const T& item)
+    {
+        return rte_ring_mp_enqueue_elem(ring_, const_cast<T*>(&item), sizeof(T)) == 0;
+    }
     unsigned pop(T* items, unsigned most)
     {
         return rte_ring_sc_dequeue_burst_elem(ring_, items, sizeof(T), most, nullptr);

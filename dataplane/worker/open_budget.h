@@ -1,6 +1,6 @@
-// How many failed opens a session's index may cost us from endpoints that are not confirmed. The receiver index
-// travels in clear, so anybody who sees it can make us compute tags; this bounds what it buys. It lies beside the
-// sessions, never in them: a forgery changes no session.
+// How many failed opens a session's index may cost us from endpoints that are not confirmed. The
+// receiver index travels in clear, so anybody who sees it can make us compute tags; this bounds
+// what it buys. It lies beside the sessions, never in them: a forgery changes no session.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ class OpenBudget
         uint16_t window = 0;
         uint8_t spent = 0;
     };
-    static constexpr unsigned kSlots = 4096;  // colliding indices share what they forget, not what they spend
+    static constexpr unsigned kSlots =
+        4096;  // colliding indices share what they forget, not what they spend
 
     static uint16_t window_of(uint64_t now_ns) { return static_cast<uint16_t>(now_ns / kWindowNs); }
     static unsigned place_of(uint32_t index) { return (index * 0x9e3779b1u) >> 20; }

@@ -14,7 +14,8 @@ class TokenBucket
     bool take(uint64_t now_ns)
     {
         if (now_ns > last_ns_) {
-            const uint64_t gained = std::min<uint64_t>(now_ns - last_ns_, 1'000'000'000) * rate_ / 1'000'000'000;
+            const uint64_t gained =
+                std::min<uint64_t>(now_ns - last_ns_, 1'000'000'000) * rate_ / 1'000'000'000;
             if (gained > 0) {
                 tokens_ = std::min(burst_, tokens_ + gained);
                 last_ns_ = now_ns;

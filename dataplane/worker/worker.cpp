@@ -1,5 +1,5 @@
-// The poll loop: take the policy once, receive from every port and run the bursts, then what other threads sent, then a
-// slice of housekeeping.
+// The poll loop: take the policy once, receive from every port and run the bursts, then what other
+// threads sent, then a slice of housekeeping.
 #include "dataplane/worker/worker.h"
 
 #include <rte_ethdev.h>
@@ -29,8 +29,7 @@ void drop_all(Worker& w, rte_mbuf** mbufs, unsigned count)
 void count_received(Worker& w, uint8_t port, rte_mbuf** mbufs, unsigned count)
 {
     uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; i++)
-        bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+    for (unsigned i = 0; i < count; i++) bytes += rte_pktmbuf_pkt_len(mbufs[i]);
     api::add(w.counters.ports[port].rx_packets, count);
     api::add(w.counters.ports[port].rx_bytes, bytes);
     api::add(w.counters.bursts, 1);
@@ -80,7 +79,8 @@ void handle_message(Worker& w, const PolicyView* policy, const WorkerMessage& me
         case WorkerMessage::Kind::kForgetSessions:
             return forget_sessions(w, *w.shared.agents.find(message.identity));
         case WorkerMessage::Kind::kDropStaged:
-            return drop_staged(w, *w.shared.agents.find(message.identity), DropReason::kHandshakeTimedOut);
+            return drop_staged(w, *w.shared.agents.find(message.identity),
+                               DropReason::kHandshakeTimedOut);
         case WorkerMessage::Kind::kSendDatagram:
             return send_datagram(w, policy, message);
     }
@@ -138,13 +138,13 @@ void poll_handed_over(Worker& w, const PolicyView* policy)
 {
     rte_mbuf* mbufs[Burst::kMost];
     for (unsigned from = 0; from < w.shared.workers; from++) {
-        const unsigned count = rte_ring_sc_dequeue_burst(w.shared.handover[from][w.id],
-                                                         reinterpret_cast<void**>(mbufs), Burst::kMost, nullptr);
+        const unsigned count = rte_ring_sc_dequeue_burst(
+            w.shared.handover[from][w.id], reinterpret_cast<void**>(mbufs), Burst::kMost, nullptr);
         if (count != 0)
             resume_parked(w, policy, mbufs, count);
     }
-    const unsigned count = rte_ring_sc_dequeue_burst(w.shared.returns[w.id], reinterpret_cast<void**>(mbufs),
-                                                     Burst::kMost, nullptr);
+    const unsigned count = rte_ring_sc_dequeue_burst(
+        w.shared.returns[w.id], reinterpret_cast<void**>(mbufs), Burst::kMost, nullptr);
     if (count != 0)
         resume_parked(w, policy, mbufs, count);
 }
@@ -153,8 +153,7 @@ void poll_mailbox(Worker& w, const PolicyView* policy)
 {
     WorkerMessage messages[32];
     const unsigned count = w.shared.mailboxes[w.id]->pop(messages, 32);
-    for (unsigned i = 0; i < count; i++)
-        handle_message(w, policy, messages[i]);
+    for (unsigned i = 0; i < count; i++) handle_message(w, policy, messages[i]);
 }
 
 void run_worker(Worker& w, bool is_adaptive)
@@ -172,7 +171,8 @@ void run_worker(Worker& w, bool is_adaptive)
             w.unix_seconds = static_cast<uint64_t>(time(nullptr));
         }
         const uint64_t work_before = w.counters.burst_packets.load(std::memory_order_relaxed);
-        const unsigned waiting = w.shared.mailboxes[w.id]->used() + rte_ring_count(w.shared.returns[w.id]);
+        const unsigned waiting =
+            w.shared.mailboxes[w.id]->used() + rte_ring_count(w.shared.returns[w.id]);
 
         const PolicyView* policy = w.shared.policy.load(std::memory_order_acquire);
         poll_ports(w, policy);
@@ -187,7 +187,8 @@ void run_worker(Worker& w, bool is_adaptive)
 
         const bool was_busy =
             waiting != 0 || w.counters.burst_packets.load(std::memory_order_relaxed) != work_before;
-        api::add(was_busy ? w.counters.busy_cycles : w.counters.idle_polls, was_busy ? rte_rdtsc() - started : 1);
+        api::add(was_busy ? w.counters.busy_cycles : w.counters.idle_polls,
+                 was_busy ? rte_rdtsc() - started : 1);
         if (is_adaptive)
             idle.note(was_busy);
     }

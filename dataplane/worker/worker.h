@@ -29,12 +29,12 @@ constexpr unsigned kTransmitBatch = 64;
 struct Shared
 {
     unsigned workers = 1;
-    unsigned ports = 0;                // physical ones; the host port is number `ports` when present
+    unsigned ports = 0;  // physical ones; the host port is number `ports` when present
     bool has_host_port = false;
-    uint8_t host_mac[6] = {};          // of the TAP's far end
+    uint8_t host_mac[6] = {};  // of the TAP's far end
     uint8_t port_macs[api::kMaxPorts][6] = {};
-    // The device and queue by which a worker serves a port. One device with a queue per worker, or (AF_XDP) one
-    // device per worker with one queue each.
+    // The device and queue by which a worker serves a port. One device with a queue per worker, or
+    // (AF_XDP) one device per worker with one queue each.
     struct Queue
     {
         uint16_t device;
@@ -47,16 +47,17 @@ struct Shared
     AgentTable agents;
     wg::SessionTable* sessions = nullptr;
     Neighbours neighbours;
-    std::atomic<const PolicyView*> policy{nullptr};  // writer: builder thread; readers: workers, slow path
-    rte_rcu_qsbr* qsbr = nullptr;                    // readers: workers 0..n-1, then the slow path's threads
+    std::atomic<const PolicyView*> policy{
+        nullptr};                  // writer: builder thread; readers: workers, slow path
+    rte_rcu_qsbr* qsbr = nullptr;  // readers: workers 0..n-1, then the slow path's threads
 
-    Mailbox<wg::PeerEvent>* events = nullptr;        // workers -> handshake thread
-    rte_ring* messages = nullptr;                    // mbufs: workers -> handshake thread
-    rte_ring* local = nullptr;                       // mbufs: workers -> server thread (ARP, ND, echo, unresolved)
+    Mailbox<wg::PeerEvent>* events = nullptr;  // workers -> handshake thread
+    rte_ring* messages = nullptr;              // mbufs: workers -> handshake thread
+    rte_ring* local = nullptr;  // mbufs: workers -> server thread (ARP, ND, echo, unresolved)
     rte_ring* handover[kMaxWorkers][kMaxWorkers] = {};  // [from][to], single producer and consumer
     rte_ring* returns[kMaxWorkers] = {};                // mbufs from the slow path, many producers
     Mailbox<WorkerMessage>* mailboxes[kMaxWorkers] = {};
-    std::atomic<bool> is_stopping{false};               // writer: main's signal handler
+    std::atomic<bool> is_stopping{false};  // writer: main's signal handler
 };
 
 // Packets that wait for the end of the burst to leave by one port.
@@ -69,8 +70,8 @@ struct TransmitQueue
 // writer of every field but the shared ones: the worker's own thread
 struct Worker
 {
-    Worker(WorkerId worker_id, Shared& shared_state, api::CounterBlock& counter_block, uint32_t max_flows,
-           uint64_t seed)
+    Worker(WorkerId worker_id, Shared& shared_state, api::CounterBlock& counter_block,
+           uint32_t max_flows, uint64_t seed)
         : id(worker_id), shared(shared_state), counters(counter_block), flows(max_flows, seed)
     {
     }
@@ -83,7 +84,7 @@ struct Worker
     OpenBudget open_budget;
     TokenBucket icmp_tokens{1000, 1000};  // ICMP errors and resets: 1,000 per second
 
-    uint64_t now_ns = 0;      // monotonic; read once per burst
+    uint64_t now_ns = 0;        // monotonic; read once per burst
     uint64_t unix_seconds = 0;  // coarse; for expiries
     uint16_t next_ip_id = 0;
 

@@ -258,7 +258,7 @@ YAML
 SG_GRANTS='  - {name: builds-read-the-web, src: ["tag:ci"], dst: ["host:web"], ip: ["tcp:80", "udp:7777", "icmp"]}
   - {name: research-reads-the-database, src: ["tag:research"], dst: ["host:web"], ip: ["tcp:5432", "icmp"]}
   - {name: the-lan-calls-builds, src: ["host:web"], dst: ["tag:ci"], ip: ["tcp:8080", "udp:7777", "icmp"]}
-  - {name: everyone-may-ask-for-names, src: ["tag:ci", "tag:research"], dst: ["service:names"], ip: ["udp:53"]}'
+  - {name: everyone-may-ask-for-names, src: ["tag:ci", "tag:research"], dst: ["service:names"]}'
 
 # --- the programs --------------------------------------------------------------------------------------------
 

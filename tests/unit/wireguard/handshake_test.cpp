@@ -242,6 +242,19 @@ TEST_F(HandshakeTest, a_forged_response_changes_nothing_and_the_genuine_one_stil
     expect_drop(joined.a, response, DropReason::kHandshakeUnexpected);
 }
 
+TEST_F(HandshakeTest, two_responses_in_one_span_make_one_session)
+{
+    joined.introduce();
+    joined.on_wire = [](Datagram& d) { return d.type() == kInitiation; };
+    joined.handshake();
+    const Datagram response = joined.last_sent(kResponse);
+    const IncomingMessage messages[2] = {{response.bytes, response.from, 0}, {response.bytes, response.from, 0}};
+    joined.a.engine->on_messages(messages, joined.now);
+    EXPECT_EQ(joined.a.counters.handshakes_completed, 1u);
+    EXPECT_EQ(joined.a.drops(DropReason::kHandshakeUnexpected), 1u);
+    EXPECT_EQ(joined.a.table.used(), 1u);
+}
+
 TEST_F(HandshakeTest, forged_data_neither_confirms_a_session_nor_changes_a_byte_of_it)
 {
     joined.introduce();

@@ -206,10 +206,25 @@ TEST_F(PeerTimers, data_that_is_not_answered_for_15_s_begins_a_new_handshake)
     EXPECT_EQ(joined.sent_count(kInitiation), 1u);
     joined.advance(1 * kMs + kRekeyTimeoutJitter);
     EXPECT_EQ(joined.sent_count(kInitiation), 2u);
-    EXPECT_GE(times[kInitiation].back() - start, kNewHandshakeTimeout);
+    EXPECT_GT(times[kInitiation].back() - start, kNewHandshakeTimeout) << "no jitter";
     is_cut = false;
     joined.advance(6 * kSecond);
     EXPECT_GT(joined.ta().current->birth_ns, JoinedGateways::kStartNs + start);
+}
+
+TEST_F(PeerTimers, silence_counts_anew_after_a_handshake_was_given_up)
+{
+    joined.handshake();
+    exchange();
+    is_cut = true;
+    joined.a.send(kPeer, kPing);
+    joined.advance(kNewHandshakeTimeout + kRekeyTimeoutJitter + kRekeyAttemptTime);
+    EXPECT_EQ(joined.a.handshakes_given_up, 1u);
+    const unsigned sent = joined.sent_count(kInitiation);
+    joined.advance(kNewHandshakeTimeout - kSecond);
+    EXPECT_EQ(joined.sent_count(kInitiation), sent);
+    joined.advance(kSecond + kRekeyTimeoutJitter);
+    EXPECT_EQ(joined.sent_count(kInitiation), sent + 1);
 }
 
 TEST_F(PeerTimers, an_answer_of_any_kind_ends_the_15_s)
@@ -232,6 +247,21 @@ TEST_F(PeerTimers, received_data_is_acknowledged_by_a_keepalive_after_10_s_and_i
     const size_t sent = joined.log.size();
     joined.advance(300 * kSecond);
     EXPECT_EQ(joined.log.size(), sent) << "two idle peers play ping-pong";
+}
+
+TEST_F(PeerTimers, the_keepalive_is_punctual_whenever_the_packet_came)
+{
+    joined.handshake();
+    joined.advance(20'300 * kMs);
+    for (int i = 0; i < 5; i++) {
+        const unsigned before = joined.tb().keepalives_sent;
+        joined.a.send(kPeer, kPing);
+        joined.advance(9'999 * kMs);
+        EXPECT_EQ(joined.tb().keepalives_sent, before);
+        joined.advance(1 * kMs);
+        EXPECT_EQ(joined.tb().keepalives_sent, before + 1);
+        joined.advance(1'700 * kMs);
+    }
 }
 
 TEST_F(PeerTimers, the_keepalive_counts_from_the_first_unacknowledged_packet)
@@ -367,6 +397,22 @@ TEST_F(Restart, seeded_peers_are_initiated_to_within_5_s_and_spread)
     EXPECT_EQ(sent_by.back(), kPeers);
     for (size_t i = 1; i < sent_by.size(); i++)
         EXPECT_LT(sent_by[i] - sent_by[i - 1], kPeers / 8) << "not spread";
+}
+
+TEST_F(Restart, a_client_that_comes_first_saves_the_gateway_its_initiation)
+{
+    JoinedGateways joined;
+    joined.a.add_peer(kPeer, joined.b.public_key, joined.b.address);
+    joined.b.engine->seed(kPeer, Timestamp{1}, joined.a.address, joined.now);
+    joined.b.add_peer(kPeer, joined.a.public_key);
+    joined.on_wire = [](Datagram& d) { return d.type() != kData; };  // not confirmed yet
+    joined.handshake();
+    joined.advance(kRekeyTimeout - 1);
+    EXPECT_EQ(joined.sent_count(kInitiation, &joined.b), 0u);
+    joined.on_wire = [](Datagram&) { return true; };
+    joined.a.send(kPeer, kPing);
+    joined.advance(9 * kSecond);
+    EXPECT_EQ(joined.sent_count(kInitiation, &joined.b), 0u);
 }
 
 TEST_F(Restart, a_control_that_restarts_and_seeds_again_begins_nothing_and_moves_nothing)
