@@ -275,11 +275,11 @@ void HandshakeEngine::State::Incoming::identify_initiators()
         return i.peer == nullptr ? DropReason::kHandshakeUnknownPeer : DropReason::kNone;
     });
 
-    std::vector<Peer*> peers;
-    peers.reserve(initiations.size());
+    std::vector<Peer*> initiators;
+    initiators.reserve(initiations.size());
     for (const Initiation& i : initiations)
-        peers.push_back(i.peer);
-    s.ensure_static_secrets(peers);
+        initiators.push_back(i.peer);
+    s.ensure_static_secrets(initiators);
 
     keep_if_faultless(initiations, [&](Initiation& i) { return initiator_fault(i); });
 }
