@@ -63,7 +63,7 @@ void ask_for_session(Worker& w, Agent& agent, wg::PeerEvent::Kind why)
     constexpr uint64_t kAtMostEveryNs = 100'000'000;
     if (agent.asked_session_ns != 0 && w.now_ns - agent.asked_session_ns < kAtMostEveryNs)
         return;
-    if (w.shared.events->push({why, agent.identity, nullptr, {}}))
+    if (w.shared.events->push_repeatable({why, agent.identity, nullptr, {}}))
         agent.asked_session_ns = w.now_ns;
 }
 

@@ -9,7 +9,7 @@ namespace sandgate::dp {
 
 namespace {
 
-// The owner's last reference is gone. The ring has room for every session's end: see main.
+// The owner's last reference is gone. Half of the ring is kept for what is said only once.
 void report_unused(Worker& w, Session*& session)
 {
     if (session == nullptr)

@@ -129,10 +129,9 @@ void BuilderThread::tell_peers(const PolicyView* before, const PolicyView& after
     }
     if (removed.empty() && changed.empty())
         return;
-    handshakes_.order_and_wait([removed = std::move(removed), changed = std::move(changed)](
-                                   wg::HandshakeEngine& engine, wg::Time now) {
-        for (const IdentityId identity : removed) engine.remove_peer(identity, now);
-        for (const wg::PeerConfig& config : changed) engine.upsert_peer(config, now);
+    handshakes_.order_and_wait([&](wg::HandshakeEngine&, wg::Time now) {
+        for (const IdentityId identity : removed) handshakes_.remove_peer(identity, now);
+        for (const wg::PeerConfig& config : changed) handshakes_.add_peer(config, now);
     });
 }
 

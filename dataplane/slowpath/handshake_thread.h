@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -28,9 +29,19 @@ class HandshakeThread final : public wg::HandshakeActions
     void run();
 
     // From the builder and server threads: does something with the engine, soon, in order.
-    void order(Order order);
-    // The same, and waits until it is done. False when the thread is stopping.
+    // False when the thread has ended.
+    bool order(Order order);
+    // The same, and waits until it is done.
     bool order_and_wait(Order order);
+
+    // For orders, so on the handshake thread. A PSK or a seed may come before the policy that names
+    // its agent; it is held and takes effect in the same step as the peer, so that no replayed
+    // initiation finds a gap between them.
+    void add_peer(const wg::PeerConfig& config, wg::Time now);
+    void remove_peer(IdentityId identity, wg::Time now);
+    void set_psk(IdentityId identity, crypto::Key psk);
+    void remove_psk(IdentityId identity);
+    void seed(const api::SeedBody& seed, wg::Time now);
 
     // HandshakeActions
     void send_datagram(WorkerId via, const Endpoint& to, std::span<const uint8_t> bytes) override;
@@ -57,6 +68,7 @@ class HandshakeThread final : public wg::HandshakeActions
     unsigned take_messages(wg::Time now);
     unsigned take_events(wg::Time now);
     bool take_orders(wg::Time now);
+    void close_orders(wg::Time now);
     void release_retired();
 
     Shared& shared_;
@@ -66,8 +78,14 @@ class HandshakeThread final : public wg::HandshakeActions
     std::deque<WorkerMessage> unsent_[kMaxWorkers];  // writer: this thread
     std::deque<Retired> retired_;                    // writer: this thread
 
+    // writer: this thread
+    std::vector<bool> is_peer_;  // by identity
+    std::map<IdentityId, crypto::Key> held_psks_;
+    std::map<IdentityId, api::SeedBody> held_seeds_;
+
     std::mutex orders_mutex_;
     std::vector<Order> orders_;  // under orders_mutex_
+    bool is_closed_ = false;     // under orders_mutex_
 };
 
 }  // namespace sandgate::dp

@@ -18,7 +18,6 @@ namespace sandgate::dp {
 
 namespace {
 
-constexpr size_t kMostEarly = 1u << 20;
 constexpr uint64_t kMostSnapshotBytes = uint64_t{4} << 30;
 
 // The content of a memfd that nobody can change any more. False with a sentence.
@@ -99,7 +98,6 @@ void ServerThread::run()
         if ((fds[0].revents & POLLIN) != 0)
             accept_client();
         run_neighbours();
-        apply_early();
         send_answers();
         send_notes();
         rte_rcu_qsbr_thread_offline(shared_.qsbr, reader_);
@@ -231,31 +229,26 @@ void ServerThread::static_key(const api::MessageHeader& header, const uint8_t* b
     ack(header.request, is_done ? "" : "the dataplane is stopping", 0, 0);
 }
 
-bool ServerThread::is_known(IdentityId identity) const
-{
-    const PolicyView* policy = shared_.policy.load(std::memory_order_acquire);
-    return policy != nullptr && policy->find_agent(identity) != nullptr;
-}
-
 void ServerThread::psks(const api::MessageHeader& header, const uint8_t* body)
 {
     if (!has_rows<api::PskBody>(header))
         return ack(header.request, "pre-shared keys of the wrong length", 0, 0);
     for (size_t i = 0; i < header.length / sizeof(api::PskBody); i++) {
-        auto row = row_at<api::PskBody>(body, i);
-        early_psks_.erase(row.identity);
+        const auto row = row_at<api::PskBody>(body, i);
         if (row.identity > api::kMaxIdentity || row.is_present > 1)
             return ack(header.request, "a pre-shared key with an identity out of range", 0, 0);
-        crypto::Key key(std::span<const uint8_t, 32>(row.psk, 32));
-        crypto::wipe(&row.psk, sizeof(row.psk));
-        if (row.is_present == 0)
-            handshakes_->order([identity = row.identity](wg::HandshakeEngine& engine, wg::Time) {
-                engine.remove_psk(identity);
-            });
-        else if (early_psks_.size() < kMostEarly)
-            early_psks_.emplace(row.identity, std::move(key));
     }
-    apply_early();
+    for (size_t i = 0; i < header.length / sizeof(api::PskBody); i++) {
+        auto row = row_at<api::PskBody>(body, i);
+        auto key = std::make_shared<crypto::Key>(std::span<const uint8_t, 32>(row.psk, 32));
+        crypto::wipe(row.psk, sizeof(row.psk));
+        handshakes_->order([this, row, key](wg::HandshakeEngine&, wg::Time) {
+            if (row.is_present != 0)
+                handshakes_->set_psk(row.identity, std::move(*key));
+            else
+                handshakes_->remove_psk(row.identity);
+        });
+    }
     ack(header.request, "", 0, 0);
 }
 
@@ -263,12 +256,15 @@ void ServerThread::seeds(const api::MessageHeader& header, const uint8_t* body)
 {
     if (!has_rows<api::SeedBody>(header))
         return ack(header.request, "seeds of the wrong length", 0, 0);
-    for (size_t i = 0; i < header.length / sizeof(api::SeedBody); i++) {
-        const auto row = row_at<api::SeedBody>(body, i);
-        if (row.identity <= api::kMaxIdentity && early_seeds_.size() < kMostEarly)
-            early_seeds_[row.identity] = row;
+    std::vector<api::SeedBody> rows(header.length / sizeof(api::SeedBody));
+    for (size_t i = 0; i < rows.size(); i++) {
+        rows[i] = row_at<api::SeedBody>(body, i);
+        if (rows[i].identity > api::kMaxIdentity)
+            return ack(header.request, "a seed with an identity out of range", 0, 0);
     }
-    apply_early();
+    handshakes_->order([this, rows = std::move(rows)](wg::HandshakeEngine&, wg::Time now) {
+        for (const api::SeedBody& row : rows) handshakes_->seed(row, now);
+    });
     ack(header.request, "", 0, 0);
 }
 
@@ -391,34 +387,6 @@ void ServerThread::send_answers()
     for (const Answer& answer : answers)
         if (answer.client == client_number_)
             ack(answer.request, answer.error, answer.epoch, answer.took_ns);
-}
-
-// A new policy may name the agents that keys and seeds came for too early.
-void ServerThread::apply_early()
-{
-    for (auto at = early_psks_.begin(); at != early_psks_.end();) {
-        if (!is_known(at->first)) {
-            ++at;
-            continue;
-        }
-        auto key = std::make_shared<crypto::Key>(std::move(at->second));
-        handshakes_->order([identity = at->first, key](wg::HandshakeEngine& engine, wg::Time) {
-            engine.set_psk(identity, *key);
-        });
-        at = early_psks_.erase(at);
-    }
-    for (auto at = early_seeds_.begin(); at != early_seeds_.end();) {
-        if (!is_known(at->first)) {
-            ++at;
-            continue;
-        }
-        handshakes_->order([seed = at->second](wg::HandshakeEngine& engine, wg::Time now) {
-            wg::Timestamp greatest;
-            std::memcpy(greatest.data(), seed.timestamp, greatest.size());
-            engine.seed(seed.identity, greatest, seed.endpoint, now);
-        });
-        at = early_seeds_.erase(at);
-    }
 }
 
 void ServerThread::note_persistent(const api::SeedBody& note)

@@ -52,11 +52,9 @@ class ServerThread
     void peers(const api::MessageHeader& header, const uint8_t* body);
     void ack(uint32_t request, const std::string& error, api::Epoch epoch, uint64_t took_ns);
     void send(api::MessageType type, uint32_t request, const void* body, size_t bytes, int fd = -1);
-    void apply_early();
     void send_answers();
     void send_notes();
     void run_neighbours();
-    bool is_known(IdentityId identity) const;
 
     Shared& shared_;
     api::CountersRegion& counters_;
@@ -70,9 +68,6 @@ class ServerThread
     BuilderThread* builder_ = nullptr;
     NeighbourService neighbours_;
     api::Epoch neighbours_epoch_ = 0;
-    // What arrived for agents that no policy in force names yet.
-    std::map<IdentityId, crypto::Key> early_psks_;
-    std::map<IdentityId, api::SeedBody> early_seeds_;
 
     std::mutex mutex_;
     std::deque<Answer> answers_;                 // under mutex_; from the builder thread

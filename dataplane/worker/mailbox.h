@@ -55,6 +55,11 @@ class Mailbox
     {
         return rte_ring_mp_enqueue_elem(ring_, const_cast<T*>(&item), sizeof(T)) == 0;
     }
+    // For what will be said again: leaves half of the ring to what must not be lost.
+    bool push_repeatable(const T& item)
+    {
+        return rte_ring_free_count(ring_) > rte_ring_get_capacity(ring_) / 2 && push(item);
+    }
     unsigned pop(T* items, unsigned most)
     {
         return rte_ring_sc_dequeue_burst_elem(ring_, items, sizeof(T), most, nullptr);
