@@ -29,7 +29,10 @@ auto row_order(const api::MatchRow& row)
 // The same set of addresses in the fewest prefixes, ascending.
 void aggregate(std::vector<Prefix>& prefixes)
 {
-    std::sort(prefixes.begin(), prefixes.end());
+    // A long run is in order already, with a few more behind it.
+    const auto run_end = std::is_sorted_until(prefixes.begin(), prefixes.end());
+    std::sort(run_end, prefixes.end());
+    std::inplace_merge(prefixes.begin(), run_end, prefixes.end());
     std::vector<Prefix> kept;
     for (const Prefix& prefix : prefixes) {
         if (!kept.empty() && kept.back().contains(prefix))
@@ -152,24 +155,27 @@ class Compiler
         std::vector<bool> is_wanted(peers.size());
         for (size_t g = 0; g < policy_.grants.size(); g++)
             is_wanted[2 * g] = is_wanted[2 * g + 1] = has_agents(policy_.grants[g].destinations);
-        const auto add = [&](const Sides& sides, const Agent& agent) {
-            for (const uint32_t side : sides)
-                if (is_wanted[side])
-                    for (const AgentAddress& address : agent.addresses)
-                        peers[side].push_back(address.prefix);
-        };
         for (size_t l = 0; l < policy_.agent_lists.size(); l++) {
             const AgentList& list = *policy_.agent_lists[l];
-            for (size_t p = 0; p < list.profiles.size(); p++) {
-                const Sides& sides = profile_sides_[l][p];
-                if (std::any_of(sides.begin(), sides.end(),
-                                [&](uint32_t s) { return is_wanted[s]; }))
-                    for (const uint32_t agent : list.profiles[p].agents)
-                        add(sides, list.agents[agent]);
+            std::vector<Sides> wanted = profile_sides_[l];
+            bool is_any = false;
+            for (Sides& sides : wanted) {
+                std::erase_if(sides, [&](uint32_t side) { return !is_wanted[side]; });
+                is_any |= !sides.empty();
             }
+            if (!is_any)
+                continue;
+            // In the claims' order, so that there is little left to sort.
+            for (const AgentList::Claim& claim : list.claims)
+                for (const uint32_t side : wanted[list.profile_of[claim.agent]])
+                    peers[side].push_back(claim.prefix);
         }
         for (const auto& [name, sides] : by_name_)
-            add(sides, *policy_.find_agent(std::string(name)));
+            for (const uint32_t side : sides)
+                if (is_wanted[side])
+                    for (const AgentAddress& address :
+                         policy_.find_agent(std::string(name))->addresses)
+                        peers[side].push_back(address.prefix);
         return peers;
     }
 
@@ -314,6 +320,7 @@ class Compiler
         const size_t count = policy_.agent_count();
         agents_.reserve(count);
         compiled_.agents.reserve(count);
+        std::vector<size_t> list_ends;
         for (size_t l = 0; l < policy_.agent_lists.size(); l++) {
             const AgentList& list = *policy_.agent_lists[l];
             std::vector<uint32_t> classes(list.profiles.size(), kNoClass);
@@ -322,6 +329,7 @@ class Compiler
                 if (const auto found = list.by_name.find(name); found != list.by_name.end())
                     named.emplace(found->second, &sides);
             const size_t first_of_list = agents_.size();
+            const IdMap::Identities identities = ids_.identities_of(policy_.agent_lists[l]);
             for (uint32_t i = 0; i < list.agents.size(); i++) {
                 const Agent& agent = list.agents[i];
                 const uint32_t profile = list.profile_of[i];
@@ -338,7 +346,7 @@ class Compiler
                 if (policy_class == kNoClass)
                     return false;
                 api::AgentRow row{};
-                row.identity = ids_.identity_of(agent.name);
+                row.identity = (*identities)[i];
                 if (row.identity == api::kNoIdentity)
                     return fail("The id map has no identities left.");
                 row.flags = (agent.is_enabled ? api::kAgentEnabled : 0u) |
@@ -351,14 +359,24 @@ class Compiler
                 compiled_.agents.push_back({row.identity, &agent});
             }
             add_addresses(list, first_of_list);
+            list_ends.push_back(agents_.size());
         }
         const auto by_identity = [](const auto& a, const auto& b) {
             return a.identity < b.identity;
         };
-        if (!std::is_sorted(agents_.begin(), agents_.end(), by_identity)) {
-            std::sort(agents_.begin(), agents_.end(), by_identity);
-            std::sort(compiled_.agents.begin(), compiled_.agents.end());
-        }
+        // Lists come in the order in which their ids were given, except where a policy changed;
+        // merge, not sort.
+        const auto order = [&by_identity](auto& rows, const std::vector<size_t>& ends) {
+            for (size_t l = 0; l < ends.size(); l++) {
+                const auto first = rows.begin() + static_cast<ptrdiff_t>(l == 0 ? 0 : ends[l - 1]);
+                const auto last = rows.begin() + static_cast<ptrdiff_t>(ends[l]);
+                if (!std::is_sorted(first, last, by_identity))
+                    std::sort(first, last, by_identity);
+                std::inplace_merge(rows.begin(), first, last, by_identity);
+            }
+        };
+        order(agents_, list_ends);
+        order(compiled_.agents, list_ends);
         return true;
     }
 

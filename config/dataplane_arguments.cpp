@@ -45,8 +45,7 @@ std::vector<std::string> dataplane_arguments(const Policy& policy)
             add(address.is_v4() ? "--host-v4" : "--host-v6", to_text(address));
     }
     uint16_t mtu = 1500;
-    for (const Port& port : policy.ports)
-        mtu = std::max(mtu, port.mtu);
+    for (const Port& port : policy.ports) mtu = std::max(mtu, port.mtu);
     add("--mtu", std::to_string(mtu));
     return arguments;
 }

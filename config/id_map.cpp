@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "config/agent_list.h"
 #include "config/parse.h"
 #include "config/policy.h"
 
@@ -64,6 +65,20 @@ bool write_all(int fd, std::string_view text)
 api::IdentityId IdMap::identity_of(std::string_view agent)
 {
     return give(identities_, agent, next_identity_, api::kMaxIdentity, is_changed_);
+}
+
+IdMap::Identities IdMap::identities_of(const std::shared_ptr<const AgentList>& list)
+{
+    std::erase_if(remembered_, [](const auto& entry) { return entry.first.expired(); });
+    for (const auto& [known, identities] : remembered_)
+        if (known.lock() == list)
+            return identities;
+    auto identities = std::make_shared<std::vector<api::IdentityId>>();
+    identities->reserve(list->agents.size());
+    for (const Agent& agent : list->agents) identities->push_back(identity_of(agent.name));
+    if (list->is_bulk)
+        remembered_.emplace_back(list, identities);
+    return identities;
 }
 
 api::RuleId IdMap::rule_of(std::string_view grant)

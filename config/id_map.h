@@ -11,14 +11,18 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "config/result.h"
 #include "dataplane/api/ids.h"
 
 namespace sandgate::config {
+
+struct AgentList;
 
 class IdMap
 {
@@ -26,6 +30,11 @@ class IdMap
     // The id of a name, given now when it has none. 0 when there are no ids left.
     api::IdentityId identity_of(std::string_view agent);
     api::RuleId rule_of(std::string_view grant);
+
+    // The ids of a list's agents in its order. A bulk file's are remembered as long as the list
+    // lives: an id never changes, so a file that did not change costs no lookups.
+    using Identities = std::shared_ptr<const std::vector<api::IdentityId>>;
+    Identities identities_of(const std::shared_ptr<const AgentList>& list);
 
     // 0 when the name has none.
     api::IdentityId find_identity(std::string_view agent) const;
@@ -56,6 +65,7 @@ class IdMap
     using Names = std::unordered_map<std::string, uint32_t, Hash, std::equal_to<>>;
 
     Names identities_, rules_;
+    std::vector<std::pair<std::weak_ptr<const AgentList>, Identities>> remembered_;
     uint32_t next_identity_ = 1;
     uint32_t next_rule_ = 1;
     bool is_changed_ = false;
