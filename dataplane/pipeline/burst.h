@@ -2,7 +2,9 @@
 // counting, freeing and closing ranks are written here, once.
 #pragma once
 
+#include <new>
 #include <span>
+#include <type_traits>
 
 #include "dataplane/api/counters.h"
 #include "dataplane/api/drop_reason.h"
@@ -15,6 +17,11 @@ struct Worker;
 class Burst
 {
   public:
+    static_assert(std::is_trivially_destructible_v<Packet>);
+    Burst() {}  // leaves the storage alone
+    Burst(const Burst&) = delete;
+    Burst& operator=(const Burst&) = delete;
+
     static constexpr unsigned kMost = 64;
 
     unsigned size() const { return count_; }
@@ -26,8 +33,7 @@ class Burst
     // A fresh packet for this mbuf. The burst is not full.
     Packet& add(rte_mbuf* mbuf)
     {
-        Packet& packet = packets_[stored_++];
-        packet = Packet{};
+        Packet& packet = *new (place(stored_++)) Packet{};
         packet.mbuf = mbuf;
         kept_[count_++] = &packet;
         return packet;
@@ -35,8 +41,7 @@ class Burst
     // A packet that was parked in its mbuf.
     Packet& add_parked(rte_mbuf* mbuf)
     {
-        Packet& packet = packets_[stored_++];
-        packet = *parked(mbuf);
+        Packet& packet = *new (place(stored_++)) Packet(*parked(mbuf));
         kept_[count_++] = &packet;
         return packet;
     }
@@ -72,7 +77,10 @@ class Burst
     }
 
   private:
-    Packet packets_[kMost];
+    void* place(unsigned i) { return &storage_[i * sizeof(Packet)]; }
+
+    // Not initialised: a burst of three packets pays for three.
+    alignas(64) unsigned char storage_[kMost * sizeof(Packet)];
     Packet* kept_[kMost];
     unsigned count_ = 0;   // packets that are still in
     unsigned stored_ = 0;  // places used

@@ -2,6 +2,8 @@
 // is verified.
 #include "dataplane/pipeline/pipeline.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 void check_replay(Worker& w, Burst& burst)

@@ -5,6 +5,8 @@
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/policy/rule_match.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

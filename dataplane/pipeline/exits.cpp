@@ -3,6 +3,8 @@
 
 #include "dataplane/wireguard/messages.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

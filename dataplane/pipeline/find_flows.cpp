@@ -3,6 +3,8 @@
 #include "dataplane/pipeline/flow_of_packet.h"
 #include "dataplane/pipeline/pipeline.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 void find_flows(Worker& w, Burst& burst)

@@ -3,6 +3,8 @@
 
 #include "dataplane/pipeline/inner_header.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 void fragment(Worker& w, Packet& packet, uint16_t mtu)

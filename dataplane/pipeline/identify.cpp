@@ -3,6 +3,8 @@
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/pipeline/replies.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

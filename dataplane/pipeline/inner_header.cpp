@@ -5,6 +5,8 @@
 
 #include "dataplane/policy/rule_match.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {
@@ -151,13 +153,25 @@ uint16_t fold_checksum(uint64_t sum)
     return static_cast<uint16_t>(~sum);
 }
 
+// RFC 1071 section 2: the sum does not depend on byte order, so it is taken in the machine's and
+// swapped at the end.
 uint64_t sum_of(const uint8_t* data, size_t bytes)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i + 1 < bytes; i += 2) sum += read16(data + i);
-    if (bytes % 2 != 0)
-        sum += static_cast<uint64_t>(data[bytes - 1]) << 8;
-    return sum;
+    size_t i = 0;
+    for (; i + 4 <= bytes; i += 4) {
+        uint32_t word;
+        std::memcpy(&word, data + i, 4);
+        sum += word;
+    }
+    uint32_t rest = 0;
+    std::memcpy(&rest, data + i, bytes - i);
+    sum += rest;
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return rte_bswap16(static_cast<uint16_t>(sum));
 }
 
 uint16_t updated_checksum(uint16_t checksum, uint16_t old_word, uint16_t new_word)

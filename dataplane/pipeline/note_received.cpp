@@ -6,6 +6,8 @@
 #include "dataplane/pipeline/sessions.h"
 #include "dataplane/wireguard/data.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

@@ -3,6 +3,8 @@
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/wireguard/messages.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 void open_packets(Worker& w, Burst& burst)

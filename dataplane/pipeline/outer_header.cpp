@@ -6,6 +6,8 @@
 
 #include "dataplane/pipeline/inner_header.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

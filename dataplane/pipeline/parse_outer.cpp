@@ -7,6 +7,8 @@
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/wireguard/messages.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

@@ -5,6 +5,8 @@
 
 #include "dataplane/pipeline/sessions.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

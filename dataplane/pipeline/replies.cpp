@@ -4,6 +4,8 @@
 
 #include "dataplane/pipeline/inner_header.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {

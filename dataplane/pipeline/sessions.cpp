@@ -5,6 +5,8 @@
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/wireguard/data.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {
@@ -45,8 +47,16 @@ void install_session(Worker& w, const PolicyView* policy, Session* session, cons
 {
     Agent& agent = *w.shared.agents.find(session->identity);
     if (!session->is_initiator) {
-        report_unused(w, agent.next);
-        agent.next = session;
+        // Its first data packet may overtake this message when another worker sent the response.
+        report_unused(w, session->is_confirmed ? agent.previous : agent.next);
+        if (session->is_confirmed) {
+            agent.previous = agent.current;
+            agent.current = session;
+            if (policy != nullptr)
+                flush_staged(w, *policy, agent);
+        } else {
+            agent.next = session;
+        }
     } else {
         // Linux add_new_keypair(): our fresh session is current at once; an unconfirmed next
         // becomes previous, for the peer may already send on it.

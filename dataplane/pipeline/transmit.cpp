@@ -6,6 +6,8 @@
 #include "dataplane/pipeline/exits.h"
 #include "dataplane/pipeline/pipeline.h"
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 namespace {
