@@ -5,6 +5,8 @@
 
 #include <bit>
 
+#include "dataplane/pipeline/forbidden.h"  // last
+
 namespace sandgate::dp {
 
 FlowTable::FlowTable(uint32_t capacity, uint64_t seed)
