@@ -1,6 +1,7 @@
-// Handshake messages that come in, a span at a time and in phases, so that the expensive step, Diffie-Hellman,
-// is done for all of them in one batch. Cheap refusals come first: mac1, then under load mac2 and the source's
-// rate. A message changes nothing of a peer before it has been authenticated.
+// Handshake messages that come in, a span at a time and in phases, so that the expensive step,
+// Diffie-Hellman, is done for all of them in one batch. Cheap refusals come first: mac1, then under
+// load mac2 and the source's rate. A message changes nothing of a peer before it has been
+// authenticated.
 #include <algorithm>
 
 #include "dataplane/wireguard/engine_state.h"
@@ -16,12 +17,12 @@ struct Initiation
     const IncomingMessage* from = nullptr;
     InitiationMessage message{};
     noise::Symmetric symmetric{};
-    crypto::PublicKey ephemeral{};         // the initiator's
+    crypto::PublicKey ephemeral{};  // the initiator's
     crypto::PublicKey initiator_static{};
     noise::SharedSecret es{};
     bool is_es_valid = false;
 
-    Peer* peer = nullptr;                  // from here on: once authenticated
+    Peer* peer = nullptr;  // from here on: once authenticated
     Session* session = nullptr;
     SessionIndex index = 0;
     crypto::PrivateKey own_ephemeral{};
@@ -35,7 +36,7 @@ struct Response
     ResponseMessage message{};
     Peer* peer = nullptr;
     PendingInitiation* pending = nullptr;
-    crypto::PublicKey ephemeral{};         // the responder's
+    crypto::PublicKey ephemeral{};  // the responder's
     noise::SharedSecret ee{}, se{};
     bool is_ee_valid = false, is_se_valid = false;
 };
@@ -65,8 +66,8 @@ std::span<uint8_t> bytes_of(Message& message)
 class DhBatch
 {
   public:
-    void add(const crypto::PrivateKey& own, const crypto::PublicKey& theirs, noise::SharedSecret& shared,
-             bool& is_valid)
+    void add(const crypto::PrivateKey& own, const crypto::PublicKey& theirs,
+             noise::SharedSecret& shared, bool& is_valid)
     {
         jobs_.push_back({&own, &theirs, &shared, false});
         verdicts_.push_back(&is_valid);
@@ -74,8 +75,7 @@ class DhBatch
     void run()
     {
         crypto::dh_batch(jobs_);
-        for (size_t i = 0; i < jobs_.size(); i++)
-            *verdicts_[i] = jobs_[i].is_valid;
+        for (size_t i = 0; i < jobs_.size(); i++) *verdicts_[i] = jobs_[i].is_valid;
     }
 
   private:
@@ -123,9 +123,9 @@ struct HandshakeEngine::State::Incoming
 void HandshakeEngine::State::consume(std::span<const IncomingMessage> messages, Time now)
 {
     Incoming incoming(*this, now);
-    for (const IncomingMessage& message : messages)
-        incoming.admit(message);
-    // From here on every message has a valid mac1 and, under load, a valid mac2 and a source within its rate.
+    for (const IncomingMessage& message : messages) incoming.admit(message);
+    // From here on every message has a valid mac1 and, under load, a valid mac2 and a source within
+    // its rate.
 
     incoming.compute_first_secrets();
     incoming.finish_responses();
@@ -177,7 +177,8 @@ bool HandshakeEngine::State::Incoming::may_cost_a_handshake(const IncomingMessag
         return true;
     if (!s.checker.has_valid_mac2(incoming.bytes, incoming.source, now.monotonic_ns)) {
         s.drop(DropReason::kMac2Required);
-        CookieReplyMessage reply = s.checker.reply_to(incoming.bytes, incoming.source, now.monotonic_ns);
+        CookieReplyMessage reply =
+            s.checker.reply_to(incoming.bytes, incoming.source, now.monotonic_ns);
         s.actions.send_datagram(incoming.worker, incoming.source, bytes_of(reply));
         api::add(s.counters.cookies_sent, 1);
     } else if (!s.limiter.allow(incoming.source.address, now.monotonic_ns)) {
@@ -215,8 +216,7 @@ Peer* HandshakeEngine::State::Incoming::find_pending(SessionIndex index) const
 void HandshakeEngine::State::Incoming::compute_first_secrets()
 {
     DhBatch batch;
-    for (Initiation& i : initiations)
-        batch.add(s.static_key, i.ephemeral, i.es, i.is_es_valid);
+    for (Initiation& i : initiations) batch.add(s.static_key, i.ephemeral, i.es, i.is_es_valid);
     for (Response& r : responses) {
         batch.add(r.pending->ephemeral, r.ephemeral, r.ee, r.is_ee_valid);
         batch.add(s.static_key, r.ephemeral, r.se, r.is_se_valid);
@@ -226,8 +226,7 @@ void HandshakeEngine::State::Incoming::compute_first_secrets()
 
 void HandshakeEngine::State::Incoming::finish_responses()
 {
-    for (Response& r : responses)
-        finish_response(r);
+    for (Response& r : responses) finish_response(r);
 }
 
 void HandshakeEngine::State::Incoming::finish_response(Response& r)
@@ -277,8 +276,7 @@ void HandshakeEngine::State::Incoming::identify_initiators()
 
     std::vector<Peer*> initiators;
     initiators.reserve(initiations.size());
-    for (const Initiation& i : initiations)
-        initiators.push_back(i.peer);
+    for (const Initiation& i : initiations) initiators.push_back(i.peer);
     s.ensure_static_secrets(initiators);
 
     keep_if_faultless(initiations, [&](Initiation& i) { return initiator_fault(i); });
@@ -294,7 +292,8 @@ DropReason HandshakeEngine::State::Incoming::initiator_fault(Initiation& i)
         return DropReason::kHandshakeNotAuthentic;
     if (timestamp <= peer.greatest_timestamp)
         return DropReason::kHandshakeReplayed;
-    if (peer.accepted_ns != 0 && now.monotonic_ns - peer.accepted_ns < kSecond / kInitiationsPerSecond)
+    if (peer.accepted_ns != 0 &&
+        now.monotonic_ns - peer.accepted_ns < kSecond / kInitiationsPerSecond)
         return DropReason::kHandshakeFlooded;
 
     // Success.
@@ -321,8 +320,7 @@ void HandshakeEngine::State::Incoming::answer_initiations()
     }
     batch.run();
 
-    for (Initiation& i : initiations)
-        answer(i);
+    for (Initiation& i : initiations) answer(i);
 }
 
 void HandshakeEngine::State::Incoming::answer(Initiation& i)
@@ -349,7 +347,8 @@ void HandshakeEngine::State::Incoming::answer(Initiation& i)
     s.sessions.publish(&session, i.index);
     *peer.free_session_place() = &session;
     peer.newest_session_ns = peer.handshake_sent_ns = peer.settled_ns = now.monotonic_ns;
-    // A peer that was never heard of gets an endpoint; where there is one, only authentic data moves it.
+    // A peer that was never heard of gets an endpoint; where there is one, only authentic data
+    // moves it.
     if (!peer.endpoint.is_known())
         peer.endpoint = i.from->source;
     // A handshake of our own waits, to see whether the peer completes this one.

@@ -10,7 +10,8 @@ namespace sandgate::wg {
 
 namespace {
 
-// HASH(label || public key): the keys of mac1 and of cookie replies, which anyone who knows the public key has.
+// HASH(label || public key): the keys of mac1 and of cookie replies, which anyone who knows the
+// public key has.
 crypto::Hash labelled_key(std::string_view label, const crypto::PublicKey& key)
 {
     return crypto::hash({reinterpret_cast<const uint8_t*>(label.data()), label.size()}, key);
@@ -18,8 +19,14 @@ crypto::Hash labelled_key(std::string_view label, const crypto::PublicKey& key)
 constexpr std::string_view kMac1Label = "mac1----";
 constexpr std::string_view kCookieLabel = "cookie--";
 
-crypto::Bytes before_mac1(crypto::Bytes message) { return message.first(message.size() - 2 * kMacBytes); }
-crypto::Bytes before_mac2(crypto::Bytes message) { return message.first(message.size() - kMacBytes); }
+crypto::Bytes before_mac1(crypto::Bytes message)
+{
+    return message.first(message.size() - 2 * kMacBytes);
+}
+crypto::Bytes before_mac2(crypto::Bytes message)
+{
+    return message.first(message.size() - kMacBytes);
+}
 crypto::Bytes mac1_of(crypto::Bytes message) { return before_mac2(message).last(kMacBytes); }
 
 }  // namespace
@@ -43,7 +50,8 @@ bool CookieChecker::has_valid_mac2(crypto::Bytes message, const Endpoint& source
     return crypto::equal_constant_time(expected.data(), message.last(kMacBytes).data(), kMacBytes);
 }
 
-CookieReplyMessage CookieChecker::reply_to(crypto::Bytes message, const Endpoint& source, uint64_t now_ns)
+CookieReplyMessage CookieChecker::reply_to(crypto::Bytes message, const Endpoint& source,
+                                           uint64_t now_ns)
 {
     CookieReplyMessage reply{};
     reply.type.set(kCookieReply);
@@ -68,7 +76,8 @@ Cookie CookieChecker::cookie_of(const Endpoint& source, uint64_t now_ns)
     return crypto::mac(secret_.span(), address_and_port);
 }
 
-void CookieJar::write_macs(std::span<uint8_t> message, const crypto::PublicKey& peer, uint64_t now_ns)
+void CookieJar::write_macs(std::span<uint8_t> message, const crypto::PublicKey& peer,
+                           uint64_t now_ns)
 {
     last_mac1_ = crypto::mac(labelled_key(kMac1Label, peer), before_mac1(message));
     awaits_reply_ = true;
@@ -79,11 +88,12 @@ void CookieJar::write_macs(std::span<uint8_t> message, const crypto::PublicKey& 
     std::copy_n(mac2.data(), kMacBytes, message.last(kMacBytes).data());
 }
 
-bool CookieJar::consume(const CookieReplyMessage& reply, const crypto::PublicKey& peer, uint64_t now_ns)
+bool CookieJar::consume(const CookieReplyMessage& reply, const crypto::PublicKey& peer,
+                        uint64_t now_ns)
 {
     Cookie cookie;
-    if (!awaits_reply_ || !crypto::xaead_open(cookie.data(), labelled_key(kCookieLabel, peer), reply.nonce,
-                                              reply.encrypted_cookie, last_mac1_))
+    if (!awaits_reply_ || !crypto::xaead_open(cookie.data(), labelled_key(kCookieLabel, peer),
+                                              reply.nonce, reply.encrypted_cookie, last_mac1_))
         return false;
     cookie_ = cookie;
     cookie_birth_ns_ = now_ns;

@@ -1,6 +1,7 @@
-// mac1, mac2 and cookies (WireGuard paper, sections 5.3 and 5.4.4 and 5.4.7). CookieChecker is the side that is
-// asked: it proves cheaply that a message was made for us (mac1) and, under load, that its sender receives at
-// its source address (mac2). CookieJar is the side that was asked: what one peer's cookie replies gave us.
+// mac1, mac2 and cookies (WireGuard paper, sections 5.3 and 5.4.4 and 5.4.7). CookieChecker is the
+// side that is asked: it proves cheaply that a message was made for us (mac1) and, under load, that
+// its sender receives at its source address (mac2). CookieJar is the side that was asked: what one
+// peer's cookie replies gave us.
 #pragma once
 
 #include "crypto/x25519.h"

@@ -1,5 +1,5 @@
-// Questions about data packets and their sessions, for the packet path: padding, expiry, rekeying and the send
-// counter. Plain arithmetic; `now_ns` is the burst's monotonic time.
+// Questions about data packets and their sessions, for the packet path: padding, expiry, rekeying
+// and the send counter. Plain arithmetic; `now_ns` is the burst's monotonic time.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace sandgate::wg {
 
-// The length that an inner packet is padded to: the next multiple of 16, but never past the tunnel's MTU, so
-// that padding cannot make an outer packet exceed the link.
+// The length that an inner packet is padded to: the next multiple of 16, but never past the
+// tunnel's MTU, so that padding cannot make an outer packet exceed the link.
 constexpr uint32_t padded_bytes(uint32_t inner_bytes, uint32_t tunnel_mtu)
 {
     if (inner_bytes >= tunnel_mtu)
@@ -38,8 +38,8 @@ inline bool can_send(const Session& session, uint64_t now_ns)
            session.send_counter.load(std::memory_order_relaxed) < kRejectAfterMessages;
 }
 
-// Takes up to n counters for the session's owner: `first` and the following ones. Returns how many it got:
-// fewer than n only where REJECT_AFTER_MESSAGES is reached, so a nonce is never used twice.
+// Takes up to n counters for the session's owner: `first` and the following ones. Returns how many
+// it got: fewer than n only where REJECT_AFTER_MESSAGES is reached, so a nonce is never used twice.
 inline uint64_t take_counters(Session& session, uint64_t n, uint64_t& first)
 {
     first = session.send_counter.load(std::memory_order_relaxed);

@@ -1,5 +1,6 @@
-// The inside of HandshakeEngine, shared by the files that implement it: handshake_engine.cpp (configuration and
-// events), consume_messages.cpp (what comes in), initiate.cpp (what we begin) and peer_timers.cpp.
+// The inside of HandshakeEngine, shared by the files that implement it: handshake_engine.cpp
+// (configuration and events), consume_messages.cpp (what comes in), initiate.cpp (what we begin)
+// and peer_timers.cpp.
 #pragma once
 
 #include <unordered_set>
@@ -12,7 +13,8 @@
 
 namespace sandgate::wg {
 
-// Handshakes that share a Diffie-Hellman batch; bounds the memory of a span and the latency of its first.
+// Handshakes that share a Diffie-Hellman batch; bounds the memory of a span and the latency of its
+// first.
 constexpr size_t kBatch = 64;
 
 struct HandshakeEngine::State
@@ -40,7 +42,10 @@ struct HandshakeEngine::State
     void reschedule(Peer& peer, uint64_t now_ns);
 
     // handshake_engine.cpp
-    void drop(api::DropReason reason) { api::add(counters.drops[static_cast<unsigned>(reason)], 1); }
+    void drop(api::DropReason reason)
+    {
+        api::add(counters.drops[static_cast<unsigned>(reason)], 1);
+    }
     uint64_t random_below(uint64_t n);
     crypto::PrivateKey random_ephemeral();
     WorkerId owner_of(Peer& peer, WorkerId first_seen_on);
@@ -64,9 +69,9 @@ struct HandshakeEngine::State
     LoadMeter load;
     TimerHeap timers;
     PeerTable peers;
-    std::vector<Peer*> requested;            // initiations to send before the entry point returns
-    std::unordered_set<Session*> orphans;    // sessions of removed peers that their owner still holds
-    uint64_t now_ns = 0;                     // of the last call that brought a time
+    std::vector<Peer*> requested;          // initiations to send before the entry point returns
+    std::unordered_set<Session*> orphans;  // sessions of removed peers that their owner still holds
+    uint64_t now_ns = 0;                   // of the last call that brought a time
 
     struct Incoming;  // one span's messages between their phases
 };

@@ -1,5 +1,5 @@
-// The engine's configuration and events. See handshake_engine.h for the contract and engine_state.h for where
-// the rest is.
+// The engine's configuration and events. See handshake_engine.h for the contract and engine_state.h
+// for where the rest is.
 #include "dataplane/wireguard/handshake_engine.h"
 
 #include <algorithm>
@@ -204,7 +204,8 @@ void HandshakeEngine::seed(IdentityId identity, const Timestamp& greatest, const
     s.now_ns = now.monotonic_ns;
     if (s.peers.find(identity) == nullptr && s.peers.size() >= s.limits.max_peers)
         return;
-    // What we saw ourselves is newer than what control remembers: a control that restarts seeds again.
+    // What we saw ourselves is newer than what control remembers: a control that restarts seeds
+    // again.
     Peer& peer = s.peers.find_or_add(identity);
     peer.greatest_timestamp = std::max(peer.greatest_timestamp, greatest);
     if (!peer.endpoint.is_known() && endpoint.is_known()) {
@@ -245,7 +246,8 @@ void HandshakeEngine::on_event(const PeerEvent& event, Time now)
             if (peer == nullptr || !s.can_initiate(*peer)) {
                 s.actions.drop_staged(event.identity);
             } else if (peer->pending) {
-                // A packet that somebody wants to send restarts the 90 s (paper, section 6.4); retries do not.
+                // A packet that somebody wants to send restarts the 90 s (paper, section 6.4);
+                // retries do not.
                 peer->attempt_since_ns = s.now_ns;
             } else {
                 s.request_handshake(*peer, s.now_ns);
@@ -318,8 +320,14 @@ WorkerId HandshakeEngine::owner_of(IdentityId identity) const
     return peer == nullptr ? kNoWorker : peer->owner;
 }
 
-void HandshakeEngine::note_cost(uint64_t spent_ns, Time now) { state_->load.note_cost(spent_ns, now.monotonic_ns); }
+void HandshakeEngine::note_cost(uint64_t spent_ns, Time now)
+{
+    state_->load.note_cost(spent_ns, now.monotonic_ns);
+}
 
-bool HandshakeEngine::is_under_load(Time now) const { return state_->load.is_under_load(now.monotonic_ns); }
+bool HandshakeEngine::is_under_load(Time now) const
+{
+    return state_->load.is_under_load(now.monotonic_ns);
+}
 
 }  // namespace sandgate::wg

@@ -1,5 +1,5 @@
-// Handshakes that the gateway begins: when, to whom, and the first message. Initiations asked for by one call
-// share their Diffie-Hellman batches.
+// Handshakes that the gateway begins: when, to whom, and the first message. Initiations asked for
+// by one call share their Diffie-Hellman batches.
 #include <algorithm>
 
 #include "dataplane/wireguard/engine_state.h"
@@ -16,7 +16,8 @@ void HandshakeEngine::State::request_handshake(Peer& peer, uint64_t now)
 {
     if (!can_initiate(peer) || peer.pending || peer.initiate_at_ns != 0)
         return;
-    const uint64_t earliest = peer.handshake_sent_ns == 0 ? now : peer.handshake_sent_ns + kRekeyTimeout;
+    const uint64_t earliest =
+        peer.handshake_sent_ns == 0 ? now : peer.handshake_sent_ns + kRekeyTimeout;
     peer.initiate_at_ns = peer.attempt_since_ns = std::max(now, earliest);
     if (peer.initiate_at_ns <= now)
         requested.push_back(&peer);
@@ -51,8 +52,7 @@ void HandshakeEngine::State::ensure_static_secrets(std::span<Peer* const> wanted
     }
     std::vector<crypto::DhJob> jobs;
     jobs.reserve(missing.size());
-    for (Peer* peer : missing)
-        jobs.push_back({&static_key, &peer->public_key, &peer->ss, false});
+    for (Peer* peer : missing) jobs.push_back({&static_key, &peer->public_key, &peer->ss, false});
     crypto::dh_batch(jobs);
     for (size_t i = 0; i < missing.size(); i++) {
         missing[i]->has_ss = jobs[i].is_valid;
@@ -108,8 +108,9 @@ void HandshakeEngine::State::send_requested(Time now)
         message.sender_index.set(pending.index);
         pending.symmetric = noise::start(peer.public_key);
         const crypto::PublicKey ephemeral = crypto::public_key_of(pending.ephemeral);
-        noise::write_initiation(pending.symmetric, message,
-                                {ephemeral, static_public, es[i], peer.ss, peer.last_sent_timestamp});
+        noise::write_initiation(
+            pending.symmetric, message,
+            {ephemeral, static_public, es[i], peer.ss, peer.last_sent_timestamp});
         const std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(&message), sizeof(message));
         peer.cookies.write_macs(bytes, peer.public_key, now.monotonic_ns);
 

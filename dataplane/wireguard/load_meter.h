@@ -1,6 +1,6 @@
-// Whether handshakes cost more than we want to spend on them. The measure is time, not the number of messages
-// or peers: what handshakes cost in the last second plus what those that were turned away would have cost.
-// Once over the budget it stays so for a second.
+// Whether handshakes cost more than we want to spend on them. The measure is time, not the number
+// of messages or peers: what handshakes cost in the last second plus what those that were turned
+// away would have cost. Once over the budget it stays so for a second.
 #pragma once
 
 #include <array>
@@ -15,7 +15,8 @@ class LoadMeter
   public:
     explicit LoadMeter(uint64_t budget_ns_per_second) : budget_ns_(budget_ns_per_second) {}
 
-    // A handshake message is about to be computed: counts an estimate until the measured cost comes.
+    // A handshake message is about to be computed: counts an estimate until the measured cost
+    // comes.
     void note_accepted(uint64_t now_ns)
     {
         unmeasured_++;
@@ -31,7 +32,9 @@ class LoadMeter
     void note_cost(uint64_t spent_ns, uint64_t now_ns)
     {
         if (unmeasured_ > 0)
-            cost_each_ns_ += (static_cast<int64_t>(spent_ns / unmeasured_) - static_cast<int64_t>(cost_each_ns_)) / 8;
+            cost_each_ns_ += (static_cast<int64_t>(spent_ns / unmeasured_) -
+                              static_cast<int64_t>(cost_each_ns_)) /
+                             8;
         unmeasured_ = 0;
         add(spent_ns, now_ns);
         update(now_ns);
@@ -50,7 +53,8 @@ class LoadMeter
   private:
     static constexpr uint64_t kBuckets = 16;
     static constexpr uint64_t kBucketNs = kSecond / kBuckets;
-    static constexpr uint64_t kFirstGuessNs = 150'000;  // three X25519 and a key generation, libsodium, Zen 4
+    static constexpr uint64_t kFirstGuessNs =
+        150'000;  // three X25519 and a key generation, libsodium, Zen 4
 
     void add(uint64_t ns, uint64_t now_ns)
     {
@@ -64,8 +68,7 @@ class LoadMeter
     {
         add(0, now_ns);
         uint64_t sum = unmeasured_ * cost_each_ns_;
-        for (uint64_t ns : spent_ns_)
-            sum += ns;
+        for (uint64_t ns : spent_ns_) sum += ns;
         if (sum > budget_ns_)
             under_load_until_ns_ = now_ns + kSecond;
     }

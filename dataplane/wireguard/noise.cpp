@@ -12,7 +12,10 @@ namespace {
 constexpr std::string_view kConstruction = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
 constexpr std::string_view kIdentifier = "WireGuard v1 zx2c4 Jason@zx2c4.com";
 
-Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
+Bytes bytes_of(std::string_view text)
+{
+    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
 
 // The e token of either message.
 void mix_ephemeral(Symmetric& state, Bytes ephemeral)
@@ -156,8 +159,7 @@ Timestamp next_timestamp(uint64_t unix_ns, const Timestamp& last)
     uint64_t nanoseconds = unix_ns % kSecond & ~(kWhitening - 1);
     const auto encode = [&] {
         Timestamp out;
-        for (unsigned i = 0; i < 8; i++)
-            out[i] = static_cast<uint8_t>(seconds >> (56 - 8 * i));
+        for (unsigned i = 0; i < 8; i++) out[i] = static_cast<uint8_t>(seconds >> (56 - 8 * i));
         for (unsigned i = 0; i < 4; i++)
             out[8 + i] = static_cast<uint8_t>(nanoseconds >> (24 - 8 * i));
         return out;
@@ -166,10 +168,8 @@ Timestamp next_timestamp(uint64_t unix_ns, const Timestamp& last)
     if (now > last)
         return now;
     seconds = nanoseconds = 0;
-    for (unsigned i = 0; i < 8; i++)
-        seconds = seconds << 8 | last[i];
-    for (unsigned i = 8; i < 12; i++)
-        nanoseconds = nanoseconds << 8 | last[i];
+    for (unsigned i = 0; i < 8; i++) seconds = seconds << 8 | last[i];
+    for (unsigned i = 8; i < 12; i++) nanoseconds = nanoseconds << 8 | last[i];
     nanoseconds += kWhitening;
     if (nanoseconds >= kSecond) {
         nanoseconds = 0;

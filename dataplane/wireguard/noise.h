@@ -1,9 +1,9 @@
-// The Noise_IKpsk2 handshake of the WireGuard paper (section 5.4), as steps between Diffie-Hellman computations:
-// the callers compute those, so that many handshakes can share a batch. Nothing here keeps state or asks for
-// time or randomness; ephemeral keys and timestamps are arguments.
+// The Noise_IKpsk2 handshake of the WireGuard paper (section 5.4), as steps between Diffie-Hellman
+// computations: the callers compute those, so that many handshakes can share a batch. Nothing here
+// keeps state or asks for time or randomness; ephemeral keys and timestamps are arguments.
 //
-// A step that fails leaves its outputs meaningless and the caller drops the whole handshake: nobody commits
-// anything before the last step has succeeded.
+// A step that fails leaves its outputs meaningless and the caller drops the whole handshake: nobody
+// commits anything before the last step has succeeded.
 #pragma once
 
 #include "crypto/kdf.h"
@@ -40,7 +40,8 @@ struct Symmetric
 // C and H before the first token: the construction, the identifier and the responder's static key.
 Symmetric start(const PublicKey& responder_static);
 
-// What the initiator puts into a first message; es = DH(ephemeral, responder static), ss = DH(static, static).
+// What the initiator puts into a first message; es = DH(ephemeral, responder static), ss =
+// DH(static, static).
 struct InitiationInputs
 {
     const PublicKey& ephemeral;
@@ -52,13 +53,15 @@ struct InitiationInputs
 // Fills ephemeral, encrypted_static and encrypted_timestamp.
 void write_initiation(Symmetric& state, InitiationMessage& message, const InitiationInputs& in);
 
-// The responder reads a first message in two steps, because it knows ss only once it knows who asks.
-[[nodiscard]] bool read_static(Symmetric& state, const InitiationMessage& message, const SharedSecret& es,
-                               PublicKey& initiator_static);
+// The responder reads a first message in two steps, because it knows ss only once it knows who
+// asks.
+[[nodiscard]] bool read_static(Symmetric& state, const InitiationMessage& message,
+                               const SharedSecret& es, PublicKey& initiator_static);
 [[nodiscard]] bool read_timestamp(Symmetric& state, const InitiationMessage& message,
                                   const SharedSecret& ss, Timestamp& timestamp);
 
-// ee = DH(ephemeral, ephemeral), se = DH(initiator static, responder ephemeral), psk zero when there is none.
+// ee = DH(ephemeral, ephemeral), se = DH(initiator static, responder ephemeral), psk zero when
+// there is none.
 struct ResponseSecrets
 {
     const SharedSecret& ee;
@@ -74,8 +77,8 @@ void write_response(Symmetric& state, ResponseMessage& message, const PublicKey&
 // The transport keys (section 5.4.5); wipes the state.
 void split(Symmetric& state, Key& initiator_to_responder, Key& responder_to_initiator);
 
-// TAI64N of a time since 1970, rounded down to 2^24 ns so that it tells less about the clock than the protocol
-// needs (50 per second), and always greater than `last`.
+// TAI64N of a time since 1970, rounded down to 2^24 ns so that it tells less about the clock than
+// the protocol needs (50 per second), and always greater than `last`.
 Timestamp next_timestamp(uint64_t unix_ns, const Timestamp& last);
 
 }  // namespace sandgate::wg::noise

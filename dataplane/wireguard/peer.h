@@ -1,5 +1,6 @@
-// What the handshake thread keeps of one agent, and the table of all agents: by identity, and by public key
-// through a keyed hash, so that nobody can aim keys at one chain. Only the handshake thread touches any of it.
+// What the handshake thread keeps of one agent, and the table of all agents: by identity, and by
+// public key through a keyed hash, so that nobody can aim keys at one chain. Only the handshake
+// thread touches any of it.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,8 @@
 
 namespace sandgate::wg {
 
-// An initiation of ours that waits for its response. Its session slot is allocated and not published.
+// An initiation of ours that waits for its response. Its session slot is allocated and not
+// published.
 struct PendingInitiation
 {
     noise::Symmetric symmetric;
@@ -34,8 +36,8 @@ struct Peer : Timed
     bool needs_psk : 1 = false;
     bool has_psk : 1 = false;
     bool has_ss : 1 = false;
-    bool is_refused : 1 = false;     // its key is of low order or our own: never talked to
-    bool wants_start : 1 = false;    // seeded with an endpoint: initiate as soon as possible
+    bool is_refused : 1 = false;   // its key is of low order or our own: never talked to
+    bool wants_start : 1 = false;  // seeded with an endpoint: initiate as soon as possible
 
     crypto::PublicKey public_key{};
     noise::SharedSecret ss;  // DH(our static, its static), computed when first needed
@@ -46,17 +48,20 @@ struct Peer : Timed
     CookieJar cookies;
     Activity* activity = nullptr;
     std::unique_ptr<PendingInitiation> pending;
-    // Sessions whose owner has not reported them unused: previous, current, next, and some on their way out.
+    // Sessions whose owner has not reported them unused: previous, current, next, and some on their
+    // way out.
     std::array<Session*, 6> sessions{};
 
-    uint64_t accepted_ns = 0;         // its last initiation
-    uint64_t handshake_sent_ns = 0;   // our last initiation or response: at most one handshake per 5 s
-    uint64_t initiate_at_ns = 0;      // an initiation that waits for those 5 s or for its turn
-    uint64_t attempt_since_ns = 0;    // start of the 90 s for which initiations are retried
+    uint64_t accepted_ns = 0;  // its last initiation
+    // Our last initiation or response: at most one handshake per 5 s.
+    uint64_t handshake_sent_ns = 0;
+    uint64_t initiate_at_ns = 0;    // an initiation that waits for those 5 s or for its turn
+    uint64_t attempt_since_ns = 0;  // start of the 90 s for which initiations are retried
     uint64_t retry_at_ns = 0;
-    uint64_t newest_session_ns = 0;   // 0 also once the keys were wiped
+    uint64_t newest_session_ns = 0;  // 0 also once the keys were wiped
     uint64_t completed_ns = 0;
-    uint64_t settled_ns = 0;          // silence counts from here at the earliest: a handshake began, ended or failed
+    // Silence counts from here at the earliest: a handshake began, ended or failed.
+    uint64_t settled_ns = 0;
     uint64_t keepalive_asked_ns = 0;
     int64_t last_handshake_unix = 0;  // seconds since 1970
     uint32_t jitter_ns = 0;           // of the next new handshake after silence
@@ -92,7 +97,8 @@ class PeerTable
     }
     Peer& find_or_add(IdentityId identity);
     void remove(Peer& peer);
-    // Makes the peer known under its public key; a key that another peer had before now means this one.
+    // Makes the peer known under its public key; a key that another peer had before now means this
+    // one.
     void set_key(Peer& peer, const crypto::PublicKey& key);
     size_t size() const { return size_; }
 

@@ -1,6 +1,7 @@
-// The timers of a peer (WireGuard paper, section 6). Each peer has one entry in the heap, at the nearest of its
-// deadlines. What depends on data packets is read from Activity when the entry comes up: an idle session is
-// looked at every 10 s, which is never late, because nothing that a packet starts is due earlier than that.
+// The timers of a peer (WireGuard paper, section 6). Each peer has one entry in the heap, at the
+// nearest of its deadlines. What depends on data packets is read from Activity when the entry comes
+// up: an idle session is looked at every 10 s, which is never late, because nothing that a packet
+// starts is due earlier than that.
 #include <algorithm>
 
 #include "dataplane/wireguard/engine_state.h"
@@ -26,14 +27,14 @@ uint64_t passive_keepalive_due_ns(const Peer& peer)
     const uint64_t since = load(peer.activity->unacknowledged_since_ns);
     if (since == 0)
         return kNever;
-    return std::max(since, peer.keepalive_asked_ns > since ? peer.keepalive_asked_ns : 0) + kKeepaliveTimeout;
+    return std::max(since, peer.keepalive_asked_ns > since ? peer.keepalive_asked_ns : 0) +
+           kKeepaliveTimeout;
 }
 
 uint64_t persistent_keepalive_due_ns(const Peer& peer)
 {
-    const uint64_t last =
-        std::max({load(peer.activity->last_traversal_ns), peer.handshake_sent_ns, peer.completed_ns,
-                  peer.keepalive_asked_ns});
+    const uint64_t last = std::max({load(peer.activity->last_traversal_ns), peer.handshake_sent_ns,
+                                    peer.completed_ns, peer.keepalive_asked_ns});
     return last + peer.keepalive_seconds * kSecond;
 }
 
@@ -72,7 +73,8 @@ void HandshakeEngine::State::run_timers(Peer& peer, uint64_t now)
     }
 
     // The persistent keepalive holds a path open: without a session it makes one.
-    if (peer.keepalive_seconds != 0 && can_initiate(peer) && persistent_keepalive_due_ns(peer) <= now) {
+    if (peer.keepalive_seconds != 0 && can_initiate(peer) &&
+        persistent_keepalive_due_ns(peer) <= now) {
         peer.keepalive_asked_ns = now;
         if (peer.has_usable_session(now))
             actions.request_keepalive(peer.identity);

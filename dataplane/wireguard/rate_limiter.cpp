@@ -41,7 +41,8 @@ bool RateLimiter::allow(const api::Address& source, uint64_t now_ns)
     return is_allowed;
 }
 
-RateLimiter::Bucket* RateLimiter::find_or_free(std::vector<Bucket>& buckets, const Bucket& wanted) const
+RateLimiter::Bucket* RateLimiter::find_or_free(std::vector<Bucket>& buckets,
+                                               const Bucket& wanted) const
 {
     uint8_t input[9];
     std::memcpy(input, &wanted.prefix, 8);

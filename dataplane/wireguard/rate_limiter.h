@@ -1,6 +1,7 @@
-// How many handshakes a source address may ask for while we are under load: a token bucket per IPv4 address or
-// IPv6 /64, 20 per second with bursts of 5, as Linux has it. The table is bounded, allocated once, keyed by a
-// random SipHash so that nobody can aim at a bucket, and refuses new sources while it is full.
+// How many handshakes a source address may ask for while we are under load: a token bucket per IPv4
+// address or IPv6 /64, 20 per second with bursts of 5, as Linux has it. The table is bounded,
+// allocated once, keyed by a random SipHash so that nobody can aim at a bucket, and refuses new
+// sources while it is full.
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@ class RateLimiter
   public:
     static constexpr uint64_t kPacketCost = 1'000'000'000 / 20;  // nanoseconds of waiting
     static constexpr uint64_t kBurst = 5;
-    static constexpr uint64_t kIdle = 1'000'000'000;  // a source that was silent for so long is forgotten
+    static constexpr uint64_t kIdle =
+        1'000'000'000;  // a source that was silent for so long is forgotten
 
     RateLimiter(size_t max_sources, std::span<const uint8_t, 16> key);
 

@@ -1,7 +1,7 @@
-// The sliding window of received counters (RFC 6479): 8,192 bits, of which 8,128 behind the greatest counter
-// are usable because one word is always being cleared. Checked before decryption only to refuse what can never
-// be accepted; updated only for authentic packets. Not safe for concurrent use: its owner is the session's
-// worker.
+// The sliding window of received counters (RFC 6479): 8,192 bits, of which 8,128 behind the
+// greatest counter are usable because one word is always being cleared. Checked before decryption
+// only to refuse what can never be accepted; updated only for authentic packets. Not safe for
+// concurrent use: its owner is the session's worker.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class ReplayWindow
     static constexpr uint64_t kBits = 8192;
     static constexpr uint64_t kUsable = kBits - 64;
 
-    // True when no later event can make this counter acceptable: past REJECT_AFTER_MESSAGES, left of the
-    // window or already received.
+    // True when no later event can make this counter acceptable: past REJECT_AFTER_MESSAGES, left
+    // of the window or already received.
     bool is_stale(uint64_t counter) const
     {
         if (counter >= kRejectAfterMessages || counter + kUsable + 1 < next_)
@@ -38,8 +38,7 @@ class ReplayWindow
             if (steps >= kWords)
                 std::memset(words_, 0, sizeof(words_));
             else
-                for (uint64_t i = 1; i <= steps; i++)
-                    words_[(previous + i) % kWords] = 0;
+                for (uint64_t i = 1; i <= steps; i++) words_[(previous + i) % kWords] = 0;
             next_ = counter + 1;
         }
         word(counter) |= uint64_t{1} << (counter & 63);

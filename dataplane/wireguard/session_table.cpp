@@ -1,5 +1,6 @@
-// See session_table.h. The permutation is a four-round Feistel network over 28 bits; it hides slot and
-// generation from onlookers, it is no cipher. Nothing of the security rests on it: an index is public anyway.
+// See session_table.h. The permutation is a four-round Feistel network over 28 bits; it hides slot
+// and generation from onlookers, it is no cipher. Nothing of the security rests on it: an index is
+// public anyway.
 #include "dataplane/wireguard/session_table.h"
 
 #include <sodium.h>
@@ -17,8 +18,8 @@ constexpr uint32_t kHalfMask = (1u << kHalfBits) - 1;
 constexpr uint32_t kGenerationMask = (1u << SessionTable::kGenerationBits) - 1;
 static_assert(kPlainBits == 28 && SessionTable::kWorkerBits + kPlainBits == 32);
 
-// A freed slot rests until this many are free, so that a stale index meets its slot again only after
-// 64 * 1024 sessions; meanwhile fresh slots are touched.
+// A freed slot rests until this many are free, so that a stale index meets its slot again only
+// after 64 * 1024 sessions; meanwhile fresh slots are touched.
 constexpr size_t kRestingSlots = 1024;
 
 uint32_t round_function(uint32_t half, uint32_t key)
@@ -38,7 +39,8 @@ void* reserve(size_t bytes)
     return memory;
 }
 
-// Leaves the slot as fresh memory: all zero, which is also the state of a session before its first use.
+// Leaves the slot as fresh memory: all zero, which is also the state of a session before its first
+// use.
 void wipe_slot(Session& session)
 {
     session.index.store(0, std::memory_order_release);
@@ -71,8 +73,7 @@ SessionTable::SessionTable(size_t capacity, std::span<const uint8_t, 16> key)
 
 SessionTable::~SessionTable()
 {
-    for (uint32_t slot = 0; slot < next_fresh_; slot++)
-        wipe_slot(slots_[slot]);
+    for (uint32_t slot = 0; slot < next_fresh_; slot++) wipe_slot(slots_[slot]);
     munmap(slots_, std::max<size_t>(capacity_, 1) * sizeof(Session));
     munmap(generations_, std::max<size_t>(capacity_, 1));
 }
@@ -102,7 +103,10 @@ void SessionTable::publish(Session* session, SessionIndex index)
     session->index.store(index, std::memory_order_release);
 }
 
-void SessionTable::unpublish(Session* session) { session->index.store(0, std::memory_order_release); }
+void SessionTable::unpublish(Session* session)
+{
+    session->index.store(0, std::memory_order_release);
+}
 
 void SessionTable::release(Session* session)
 {

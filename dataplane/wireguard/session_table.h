@@ -1,10 +1,11 @@
-// All sessions, found by receiver index without a hash. A receiver index is ours to choose, so it says where
-// the session lives: the owning worker in the top bits of the first byte on the wire (XORed with a constant of
-// this boot, so that a NIC or a two-instruction dispatcher can steer by it) and, in the other bits, a keyed
-// permutation of 22 bits of slot and 6 of generation. It discloses nothing but placement.
+// All sessions, found by receiver index without a hash. A receiver index is ours to choose, so it
+// says where the session lives: the owning worker in the top bits of the first byte on the wire
+// (XORed with a constant of this boot, so that a NIC or a two-instruction dispatcher can steer by
+// it) and, in the other bits, a keyed permutation of 22 bits of slot and 6 of generation. It
+// discloses nothing but placement.
 //
-// Writer of the table: the handshake thread. Readers: workers, by find() and owner_of(). A slot is filled
-// first; then its index is stored with release. Freed slots are reused first-in first-out.
+// Writer of the table: the handshake thread. Readers: workers, by find() and owner_of(). A slot is
+// filled first; then its index is stored with release. Freed slots are reused first-in first-out.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +24,8 @@ class SessionTable
     static constexpr unsigned kSlotBits = 22;
     static constexpr unsigned kGenerationBits = 6;
 
-    // capacity: slots, at most 2^22. key: 16 random bytes of this boot. Memory is reserved at once and touched
-    // when used.
+    // capacity: slots, at most 2^22. key: 16 random bytes of this boot. Memory is reserved at once
+    // and touched when used.
     SessionTable(size_t capacity, std::span<const uint8_t, 16> key);
     ~SessionTable();
     SessionTable(const SessionTable&) = delete;
@@ -54,14 +55,15 @@ class SessionTable
         return slot < capacity_ ? &slots_[slot] : nullptr;
     }
 
-    // A free slot with a fresh index for this owner, not yet published; nullptr when the table is full. The
-    // index that it will have is stored in `index`.
+    // A free slot with a fresh index for this owner, not yet published; nullptr when the table is
+    // full. The index that it will have is stored in `index`.
     Session* allocate(WorkerId owner, SessionIndex& index);
     // Makes a filled session visible under the index that allocate() gave.
     void publish(Session* session, SessionIndex index);
     // Hides a session from find(); its memory stays valid until release().
     void unpublish(Session* session);
-    // Wipes a session and frees its slot. The caller has waited for a grace period since unpublish().
+    // Wipes a session and frees its slot. The caller has waited for a grace period since
+    // unpublish().
     void release(Session* session);
 
     size_t capacity() const { return capacity_; }

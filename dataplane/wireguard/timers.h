@@ -1,5 +1,6 @@
-// When which peer wants attention: a 4-ary heap with one entry per peer, exact to the nanosecond. A peer with
-// several deadlines is entered with the nearest; data packets never touch it (activity.h).
+// When which peer wants attention: a 4-ary heap with one entry per peer, exact to the nanosecond. A
+// peer with several deadlines is entered with the nearest; data packets never touch it
+// (activity.h).
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,8 @@ namespace sandgate::wg {
 
 constexpr uint64_t kNever = UINT64_MAX;
 
-// The base of what can be scheduled; knows its place in the heap so that it can be moved or taken out.
+// The base of what can be scheduled; knows its place in the heap so that it can be moved or taken
+// out.
 struct Timed
 {
     static constexpr uint32_t kNotScheduled = UINT32_MAX;

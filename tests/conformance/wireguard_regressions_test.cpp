@@ -1,5 +1,5 @@
-// Faults that other WireGuard implementations shipped and fixed (GotaTun's changelog, Linux' netns.sh), as tests
-// (docs/conformance.md).
+// Faults that other WireGuard implementations shipped and fixed (GotaTun's changelog, Linux'
+// netns.sh), as tests (docs/conformance.md).
 #include <gtest/gtest.h>
 
 #include "dataplane/wireguard/cookie.h"
@@ -91,8 +91,7 @@ TEST_F(Regression, oversized_and_truncated_datagrams_are_refused_by_name)
             Datagram datagram{joined.a.address, joined.b.address, Packet(length, 0xff)};
             if (length > 0)
                 datagram.bytes[0] = type;
-            for (size_t i = 1; i < std::min<size_t>(length, 4); i++)
-                datagram.bytes[i] = 0;
+            for (size_t i = 1; i < std::min<size_t>(length, 4); i++) datagram.bytes[i] = 0;
             joined.b.receive(datagram);
         }
     EXPECT_EQ(joined.b.all_drops(), 13u * 8u);
@@ -133,7 +132,8 @@ TEST_F(Regression, an_initiation_alone_does_not_move_a_confirmed_endpoint)
     joined.a.add_peer(kPeer, joined.b.public_key, joined.b.address);
     joined.handshake();
     EXPECT_EQ(joined.b.counters.handshakes_answered, 2u);
-    EXPECT_EQ(joined.last_sent(kResponse).to, endpoint_v4(66, 666)) << "the response goes to the source";
+    EXPECT_EQ(joined.last_sent(kResponse).to, endpoint_v4(66, 666))
+        << "the response goes to the source";
     EXPECT_EQ(joined.b.engine->endpoint_of(kPeer), joined.a.address);
     EXPECT_EQ(joined.b.notes[kPeer].second, joined.a.address);
     joined.b.send(kPeer, kPing);
@@ -237,8 +237,9 @@ TEST_F(Regression, a_peer_with_our_own_key_is_kept_and_a_message_with_it_refused
     auto& message = datagram.as<InitiationMessage>();
     message.type.set(kInitiation);
     noise::Symmetric state = noise::start(joined.b.public_key);
-    noise::write_initiation(state, message, {crypto::public_key_of(ephemeral), joined.b.public_key, es, ss,
-                                             noise::next_timestamp(joined.now.unix_ns, {})});
+    noise::write_initiation(state, message,
+                            {crypto::public_key_of(ephemeral), joined.b.public_key, es, ss,
+                             noise::next_timestamp(joined.now.unix_ns, {})});
     CookieJar().write_macs(datagram.bytes, joined.b.public_key, 1);
     joined.b.receive(datagram);
     EXPECT_EQ(joined.b.drops(DropReason::kHandshakeUnknownPeer), 1u);

@@ -1,5 +1,6 @@
-// What VPP's test_wireguard.py asks of a WireGuard gateway, one test per behaviour (docs/conformance.md), for
-// IPv4 and IPv6 as the outer protocol. The clock and the wire are fakes; the messages are real.
+// What VPP's test_wireguard.py asks of a WireGuard gateway, one test per behaviour
+// (docs/conformance.md), for IPv4 and IPv6 as the outer protocol. The clock and the wire are fakes;
+// the messages are real.
 #include <gtest/gtest.h>
 
 #include "dataplane/wireguard/cookie.h"
@@ -15,8 +16,14 @@ class VppBehaviour : public testing::TestWithParam<bool>
 {
   protected:
     VppBehaviour() : joined(GetParam()) { joined.introduce(); }
-    Endpoint other_endpoint() const { return GetParam() ? endpoint_v6(9, 999) : endpoint_v4(9, 999); }
-    Endpoint source(uint8_t i) const { return GetParam() ? endpoint_v6(1, 5000, i) : endpoint_v4(i, 5000); }
+    Endpoint other_endpoint() const
+    {
+        return GetParam() ? endpoint_v6(9, 999) : endpoint_v4(9, 999);
+    }
+    Endpoint source(uint8_t i) const
+    {
+        return GetParam() ? endpoint_v6(1, 5000, i) : endpoint_v4(i, 5000);
+    }
 
     void put_under_load(Gateway& gateway) { gateway.engine->note_cost(600 * kMs, joined.now); }
     // An initiation of a with whatever cookie it holds, lost on the wire.
@@ -51,7 +58,8 @@ TEST_P(VppBehaviour, a_cookie_reply_to_our_initiation_makes_the_next_one_carry_a
     EXPECT_EQ(joined.a.counters.cookies_received, 1u);
     EXPECT_EQ(joined.b.table.used(), 0u);
 
-    for (int i = 0; i < 20 && joined.sent_count(kInitiation) < 2; i++) {  // the load lasts until the retry
+    for (int i = 0; i < 20 && joined.sent_count(kInitiation) < 2;
+         i++) {  // the load lasts until the retry
         put_under_load(joined.b);
         joined.advance(kSecond / 2);
     }
@@ -82,10 +90,11 @@ TEST_P(VppBehaviour, a_flood_of_initiations_is_answered_with_cookies_and_a_wrong
     for (int i = 0; i < 20'000 && !joined.b.engine->is_under_load(joined.now); i++) {
         flood.as<InitiationMessage>().ephemeral[5]++;
         CookieJar().write_macs(flood.bytes, joined.b.public_key, 1);
-        const IncomingMessage messages[8] = {{flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0},
-                                             {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0},
-                                             {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0},
-                                             {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0}};
+        const IncomingMessage messages[8] = {
+            {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0},
+            {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0},
+            {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0},
+            {flood.bytes, flood.from, 0}, {flood.bytes, flood.from, 0}};
         joined.b.engine->on_messages(messages, joined.now);
         joined.b.engine->note_cost(8 * 60'000, joined.now);
     }
@@ -137,7 +146,8 @@ TEST_P(VppBehaviour, load_lasts_past_the_flood_and_ends_after_a_second)
     Datagram wrong_mac2 = datagram;
     wrong_mac2.as<InitiationMessage>().mac2[0] ^= 1;
     joined.b.receive(wrong_mac2);
-    EXPECT_EQ(joined.b.counters.handshakes_answered, 1u) << "a wrong mac2 does not matter without load";
+    EXPECT_EQ(joined.b.counters.handshakes_answered, 1u)
+        << "a wrong mac2 does not matter without load";
 }
 
 TEST_P(VppBehaviour, under_load_a_source_gets_a_burst_of_5_and_others_have_their_own)
@@ -238,18 +248,17 @@ TEST_P(VppBehaviour, peers_by_the_dozen_have_their_own_sessions_and_go_one_by_on
     std::deque<Datagram> wire;
     std::vector<std::unique_ptr<Gateway>> agents;
     for (IdentityId i = 0; i < 16; i++) {
-        agents.push_back(std::make_unique<Gateway>(100 + i, source(static_cast<uint8_t>(10 + i)), wire, joined.now));
+        agents.push_back(std::make_unique<Gateway>(100 + i, source(static_cast<uint8_t>(10 + i)),
+                                                   wire, joined.now));
         agents[i]->add_peer(1, joined.b.public_key, joined.b.address);
         joined.b.add_peer(100 + i, agents[i]->public_key);
         agents[i]->send(1, kPing);
     }
     const auto settle = [&] {
         for (int round = 0; round < 50; round++) {
-            for (auto& agent : agents)
-                agent->run_events();
+            for (auto& agent : agents) agent->run_events();
             joined.b.run_events();
-            for (; !wire.empty(); wire.pop_front())
-                joined.b.receive(wire.front());
+            for (; !wire.empty(); wire.pop_front()) joined.b.receive(wire.front());
             for (; !joined.wire.empty(); joined.wire.pop_front())
                 for (auto& agent : agents)
                     if (agent->address == joined.wire.front().to)
@@ -326,12 +335,10 @@ TEST_P(VppBehaviour, a_packet_for_an_expired_session_changes_no_state)
 
 TEST_P(VppBehaviour, packets_before_the_handshake_are_staged_and_arrive_in_order)
 {
-    for (uint8_t i = 0; i < 100; i++)
-        joined.a.send(kPeer, Packet(32, i));
+    for (uint8_t i = 0; i < 100; i++) joined.a.send(kPeer, Packet(32, i));
     joined.settle();
     ASSERT_EQ(joined.tb().received.size(), 100u);
-    for (uint8_t i = 0; i < 100; i++)
-        EXPECT_EQ(joined.tb().received[i][0], i);
+    for (uint8_t i = 0; i < 100; i++) EXPECT_EQ(joined.tb().received[i][0], i);
 }
 
 TEST_P(VppBehaviour, reordered_packets_arrive_once_each)
@@ -342,13 +349,11 @@ TEST_P(VppBehaviour, reordered_packets_arrive_once_each)
         held.push_back(d);
         return false;
     };
-    for (uint8_t i = 0; i < 50; i++)
-        joined.a.send(kPeer, Packet(32, i));
+    for (uint8_t i = 0; i < 50; i++) joined.a.send(kPeer, Packet(32, i));
     joined.settle();
     std::shuffle(held.begin(), held.end(), std::mt19937_64(4));
     for (int times = 0; times < 2; times++)
-        for (Datagram datagram : held)
-            joined.b.receive(datagram);
+        for (Datagram datagram : held) joined.b.receive(datagram);
     EXPECT_EQ(joined.tb().received.size(), 51u);
     EXPECT_EQ(joined.b.drops(DropReason::kCounterStale), 50u);
 }

@@ -1,7 +1,8 @@
-// Two gateways joined in memory under a fake clock: for each a HandshakeEngine, its SessionTable and a model of
-// the workers that own the agents, with the rules that the packet path follows: previous, current and next
-// session, next promoted by the first authentic data packet, activity noted, packets staged. Everything is
-// deterministic. A test loses, changes or keeps datagrams with `on_wire`.
+// Two gateways joined in memory under a fake clock: for each a HandshakeEngine, its SessionTable
+// and a model of the workers that own the agents, with the rules that the packet path follows:
+// previous, current and next session, next promoted by the first authentic data packet, activity
+// noted, packets staged. Everything is deterministic. A test loses, changes or keeps datagrams with
+// `on_wire`.
 #pragma once
 
 #include <deque>
@@ -34,7 +35,10 @@ struct Datagram
 
     uint8_t type() const { return bytes.at(0); }
     template <typename Message>
-    Message& as() { return *reinterpret_cast<Message*>(bytes.data()); }
+    Message& as()
+    {
+        return *reinterpret_cast<Message*>(bytes.data());
+    }
 };
 
 inline Endpoint endpoint_v4(uint8_t last, uint16_t port)
@@ -45,7 +49,8 @@ inline Endpoint endpoint_v4(uint8_t last, uint16_t port)
 
 inline Endpoint endpoint_v6(uint8_t last, uint16_t port, uint8_t subnet = 0)
 {
-    const uint8_t sixteen[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, subnet, 0, 0, 0, 0, 0, 0, 0, last};
+    const uint8_t sixteen[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, subnet,
+                                 0,    0,    0,    0,    0, 0, 0, last};
     return {Address::v6(sixteen), port, 0};
 }
 
@@ -53,8 +58,7 @@ inline crypto::PrivateKey private_key(uint64_t seed)
 {
     std::mt19937_64 random(seed);
     crypto::PrivateKey key;
-    for (uint8_t& byte : key.span())
-        byte = static_cast<uint8_t>(random());
+    for (uint8_t& byte : key.span()) byte = static_cast<uint8_t>(random());
     crypto::clamp(key);
     return key;
 }
@@ -102,14 +106,18 @@ class Gateway final : public HandshakeActions
 
     // -- configuration and traffic, as a test uses it
 
-    PeerConfig& add_peer(IdentityId identity, const crypto::PublicKey& peer_key, const Endpoint& endpoint = {},
-                         uint16_t keepalive_seconds = 0, bool needs_psk = false)
+    PeerConfig& add_peer(IdentityId identity, const crypto::PublicKey& peer_key,
+                         const Endpoint& endpoint = {}, uint16_t keepalive_seconds = 0,
+                         bool needs_psk = false)
     {
-        configs_[identity] = {identity, peer_key, keepalive_seconds, needs_psk, &tunnel(identity).activity};
-        // An endpoint before the peer: known as a policy would know it, without the start of a restart.
+        configs_[identity] = {identity, peer_key, keepalive_seconds, needs_psk,
+                              &tunnel(identity).activity};
+        // An endpoint before the peer: known as a policy would know it, without the start of a
+        // restart.
         engine->upsert_peer(configs_[identity], clock_);
         if (endpoint.is_known())
-            engine->on_event({PeerEvent::Kind::kEndpointChanged, identity, nullptr, endpoint}, clock_);
+            engine->on_event({PeerEvent::Kind::kEndpointChanged, identity, nullptr, endpoint},
+                             clock_);
         return configs_[identity];
     }
     Tunnel& tunnel(IdentityId identity)
@@ -119,12 +127,14 @@ class Gateway final : public HandshakeActions
             place = std::make_unique<Tunnel>();
         return *place;
     }
-    uint64_t drops(DropReason reason) const { return counters.drops[static_cast<unsigned>(reason)].load(); }
+    uint64_t drops(DropReason reason) const
+    {
+        return counters.drops[static_cast<unsigned>(reason)].load();
+    }
     uint64_t all_drops() const
     {
         uint64_t sum = 0;
-        for (const api::Counter& counter : counters.drops)
-            sum += counter.load();
+        for (const api::Counter& counter : counters.drops) sum += counter.load();
         return sum;
     }
 
@@ -165,8 +175,7 @@ class Gateway final : public HandshakeActions
             engine->on_event(next, clock_);
             any = true;
         }
-        for (Session* session : retired_)
-            table.release(session);
+        for (Session* session : retired_) table.release(session);
         retired_.clear();
         return any;
     }
@@ -179,8 +188,7 @@ class Gateway final : public HandshakeActions
 
     void fill(std::span<uint8_t> out)
     {
-        for (uint8_t& byte : out)
-            byte = static_cast<uint8_t>(random_());
+        for (uint8_t& byte : out) byte = static_cast<uint8_t>(random_());
     }
 
     // -- HandshakeActions
@@ -246,7 +254,8 @@ class Gateway final : public HandshakeActions
         EXPECT_EQ(session->index.load(), 0u) << "a retired session can still be found";
         retired_.push_back(session);
     }
-    void note_persistent(IdentityId identity, const Timestamp& greatest, const Endpoint& endpoint) override
+    void note_persistent(IdentityId identity, const Timestamp& greatest,
+                         const Endpoint& endpoint) override
     {
         notes[identity] = {greatest, endpoint};
     }
@@ -275,7 +284,10 @@ class Gateway final : public HandshakeActions
     WorkerId last_via = kNoWorker;
 
   private:
-    void note_drop(DropReason reason) { api::add(counters.drops[static_cast<unsigned>(reason)], 1); }
+    void note_drop(DropReason reason)
+    {
+        api::add(counters.drops[static_cast<unsigned>(reason)], 1);
+    }
 
     void drop_session(Session*& place, IdentityId identity)
     {
@@ -287,8 +299,7 @@ class Gateway final : public HandshakeActions
     bool flush_staged(Tunnel& t, IdentityId identity)
     {
         const bool any = !t.staged.empty();
-        for (; !t.staged.empty(); t.staged.pop_front())
-            seal(t, identity, t.staged.front());
+        for (; !t.staged.empty(); t.staged.pop_front()) seal(t, identity, t.staged.front());
         return any;
     }
 
@@ -305,7 +316,8 @@ class Gateway final : public HandshakeActions
         header.receiver_index.set(session.remote_index);
         header.counter.set(counter);
         std::copy(inner.begin(), inner.end(), bytes.begin() + sizeof(DataHeader));
-        crypto::AeadJob job{session.send_key.data(), counter, bytes.data() + sizeof(DataHeader), text_bytes, false};
+        crypto::AeadJob job{session.send_key.data(), counter, bytes.data() + sizeof(DataHeader),
+                            text_bytes, false};
         crypto::seal_batch({&job, 1});
         wire_.push_back({address, t.endpoint, std::move(bytes)});
 

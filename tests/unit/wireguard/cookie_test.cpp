@@ -15,8 +15,7 @@ class Cookies : public testing::Test
 
     std::mt19937_64 random{5};
     FillRandom fill = [this](std::span<uint8_t> out) {
-        for (uint8_t& byte : out)
-            byte = static_cast<uint8_t>(random());
+        for (uint8_t& byte : out) byte = static_cast<uint8_t>(random());
     };
     const crypto::PublicKey own = crypto::public_key_of(private_key(1));
     CookieChecker checker{fill};

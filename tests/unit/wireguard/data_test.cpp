@@ -13,9 +13,9 @@ TEST(Padding, rounds_up_to_16_and_never_passes_the_mtu)
     {
         uint32_t inner, mtu, padded;
     } cases[] = {
-        {0, 1420, 0},        {1, 1420, 16},       {16, 1420, 16},      {17, 1420, 32},
-        {1408, 1420, 1408},  {1409, 1420, 1420},  {1420, 1420, 1420},  {1280, 1280, 1280},
-        {1279, 1280, 1280},  {1299, 1299, 1299},  {1297, 1299, 1299},  {1500, 1420, 1500},
+        {0, 1420, 0},       {1, 1420, 16},      {16, 1420, 16},     {17, 1420, 32},
+        {1408, 1420, 1408}, {1409, 1420, 1420}, {1420, 1420, 1420}, {1280, 1280, 1280},
+        {1279, 1280, 1280}, {1299, 1299, 1299}, {1297, 1299, 1299}, {1500, 1420, 1500},
     };
     for (const auto& c : cases)
         EXPECT_EQ(padded_bytes(c.inner, c.mtu), c.padded) << c.inner << " bytes at MTU " << c.mtu;
@@ -29,14 +29,15 @@ TEST(Messages, are_well_formed_only_with_a_known_type_and_its_length)
         size_t length;
         bool is_good;
     } cases[] = {
-        {1, 148, true}, {1, 147, false}, {1, 149, false}, {2, 92, true},  {2, 91, false}, {3, 64, true},
-        {3, 65, false}, {4, 32, true},   {4, 31, false},  {4, 1452, true}, {0, 148, false}, {5, 64, false},
-        {1, 3, false},  {1, 0, false},
+        {1, 148, true},  {1, 147, false}, {1, 149, false}, {2, 92, true},  {2, 91, false},
+        {3, 64, true},   {3, 65, false},  {4, 32, true},   {4, 31, false}, {4, 1452, true},
+        {0, 148, false}, {5, 64, false},  {1, 3, false},   {1, 0, false},
     };
     uint8_t bytes[2048] = {};
     for (const auto& c : cases) {
         bytes[0] = c.type;
-        EXPECT_EQ(is_well_formed(bytes, c.length), c.is_good) << "type " << int{c.type} << ", " << c.length;
+        EXPECT_EQ(is_well_formed(bytes, c.length), c.is_good)
+            << "type " << int{c.type} << ", " << c.length;
     }
     bytes[0] = 4;
     bytes[2] = 1;

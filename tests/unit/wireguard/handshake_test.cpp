@@ -1,5 +1,5 @@
-// Whole handshakes between two engines joined in memory: who becomes what, who is refused, and that what is
-// refused changes nothing.
+// Whole handshakes between two engines joined in memory: who becomes what, who is refused, and that
+// what is refused changes nothing.
 #include <gtest/gtest.h>
 
 #include "dataplane/wireguard/cookie.h"
@@ -34,7 +34,9 @@ TEST_P(Handshake, carries_the_staged_packet_and_then_255_both_ways)
     joined.a.send(kPeer, kPing);
     joined.settle();
     ASSERT_EQ(joined.tb().received.size(), 1u);
-    EXPECT_EQ(std::vector<uint8_t>(joined.tb().received[0].begin(), joined.tb().received[0].begin() + 84), kPing);
+    EXPECT_EQ(
+        std::vector<uint8_t>(joined.tb().received[0].begin(), joined.tb().received[0].begin() + 84),
+        kPing);
     EXPECT_EQ(joined.tb().received[0].size(), 96u) << "padded to 16";
     for (int i = 0; i < 255; i++) {
         joined.a.send(kPeer, kPing);
@@ -191,7 +193,8 @@ TEST_F(HandshakeTest, a_replayed_initiation_stays_refused_after_a_restart_with_s
     const auto [timestamp, endpoint] = joined.b.notes[kPeer];
     std::deque<Datagram> wire;
     Gateway restarted(2, joined.b.address, wire, joined.now);
-    restarted.engine->seed(kPeer, timestamp, endpoint, joined.now);  // may come before the peer is known
+    restarted.engine->seed(kPeer, timestamp, endpoint,
+                           joined.now);  // may come before the peer is known
     restarted.add_peer(kPeer, joined.a.public_key);
     Datagram old = joined.last_sent(kInitiation);
     restarted.receive(old);
@@ -211,7 +214,8 @@ TEST_F(HandshakeTest, initiations_faster_than_50_per_second_are_refused)
     joined.set_time(joined.now.monotonic_ns + 1);
     Datagram again = second;
     joined.b.receive(again);
-    EXPECT_EQ(joined.b.counters.handshakes_answered, 2u) << "a refused one has not used up its timestamp";
+    EXPECT_EQ(joined.b.counters.handshakes_answered, 2u)
+        << "a refused one has not used up its timestamp";
 }
 
 TEST_F(HandshakeTest, a_forged_response_changes_nothing_and_the_genuine_one_still_works)
@@ -248,7 +252,8 @@ TEST_F(HandshakeTest, two_responses_in_one_span_make_one_session)
     joined.on_wire = [](Datagram& d) { return d.type() == kInitiation; };
     joined.handshake();
     const Datagram response = joined.last_sent(kResponse);
-    const IncomingMessage messages[2] = {{response.bytes, response.from, 0}, {response.bytes, response.from, 0}};
+    const IncomingMessage messages[2] = {{response.bytes, response.from, 0},
+                                         {response.bytes, response.from, 0}};
     joined.a.engine->on_messages(messages, joined.now);
     EXPECT_EQ(joined.a.counters.handshakes_completed, 1u);
     EXPECT_EQ(joined.a.drops(DropReason::kHandshakeUnexpected), 1u);
@@ -262,7 +267,8 @@ TEST_F(HandshakeTest, forged_data_neither_confirms_a_session_nor_changes_a_byte_
     joined.handshake();
     Session* session = joined.tb().next;
     ASSERT_NE(session, nullptr);
-    const Packet before(reinterpret_cast<uint8_t*>(session), reinterpret_cast<uint8_t*>(session + 1));
+    const Packet before(reinterpret_cast<uint8_t*>(session),
+                        reinterpret_cast<uint8_t*>(session + 1));
     const Datagram genuine = joined.last_sent(kData);
     for (size_t byte : {8u, 9u, 15u, 16u, 40u, static_cast<unsigned>(genuine.bytes.size() - 1)}) {
         Datagram forged = genuine;
@@ -271,11 +277,13 @@ TEST_F(HandshakeTest, forged_data_neither_confirms_a_session_nor_changes_a_byte_
         expect_drop(joined.b, forged, DropReason::kTagMismatch);
     }
     joined.settle();
-    const Packet after(reinterpret_cast<uint8_t*>(session), reinterpret_cast<uint8_t*>(session + 1));
+    const Packet after(reinterpret_cast<uint8_t*>(session),
+                       reinterpret_cast<uint8_t*>(session + 1));
     EXPECT_EQ(before, after);
     EXPECT_EQ(joined.tb().next, session);
     EXPECT_EQ(joined.b.engine->last_handshake_unix(kPeer), 0);
-    EXPECT_EQ(joined.tb().activity.last_traversal_ns.load(), joined.now.monotonic_ns) << "from the handshake";
+    EXPECT_EQ(joined.tb().activity.last_traversal_ns.load(), joined.now.monotonic_ns)
+        << "from the handshake";
     EXPECT_FALSE(joined.tb().endpoint.is_known());
 }
 
@@ -283,10 +291,12 @@ TEST_F(HandshakeTest, keys_of_low_order_and_our_own_are_kept_and_never_talked_to
 {
     std::vector<crypto::PublicKey> keys(2);  // the points 0 and 1
     keys[1][0] = 1;
-    keys.push_back({0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
-                    0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00});
-    keys.push_back({0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
-                    0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57});
+    keys.push_back({0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
+                    0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+                    0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00});
+    keys.push_back({0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1,
+                    0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c,
+                    0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57});
     for (uint8_t last : {0xec, 0xed, 0xee}) {  // p - 1, p, p + 1
         crypto::PublicKey key;
         key.fill(0xff);
@@ -469,8 +479,9 @@ TEST_F(HandshakeTest, another_static_key_ends_every_session_and_a_new_handshake_
 TEST_F(HandshakeTest, without_a_static_key_everything_is_refused)
 {
     SessionTable table(16, std::array<uint8_t, 16>{1});
-    HandshakeEngine engine(table, joined.b, joined.b.counters,
-                           [this](std::span<uint8_t> out) { joined.b.fill(out); }, EngineLimits{});
+    HandshakeEngine engine(
+        table, joined.b, joined.b.counters, [this](std::span<uint8_t> out) { joined.b.fill(out); },
+        EngineLimits{});
     joined.introduce();
     const Datagram datagram = initiation();
     const IncomingMessage message{datagram.bytes, datagram.from, 0};
@@ -481,7 +492,8 @@ TEST_F(HandshakeTest, without_a_static_key_everything_is_refused)
 
 TEST_F(HandshakeTest, messages_of_no_type_or_length_are_refused_by_the_engine_too)
 {
-    for (const Packet& bytes : {Packet{}, Packet{1}, Packet(148, 0), Packet(147, 1), Packet{4, 0, 0, 0}}) {
+    for (const Packet& bytes :
+         {Packet{}, Packet{1}, Packet(148, 0), Packet(147, 1), Packet{4, 0, 0, 0}}) {
         const IncomingMessage message{bytes, joined.a.address, 0};
         joined.b.engine->on_messages({&message, 1}, joined.now);
     }
@@ -502,16 +514,14 @@ TEST_F(HandshakeTest, a_span_of_many_peers_messages_is_answered_as_one)
         joined.b.add_peer(200 + i, agents.back()->public_key);
     }
     ASSERT_EQ(wire.size(), 150u);
-    for (const Datagram& datagram : wire)
-        messages.push_back({datagram.bytes, datagram.from, 0});
+    for (const Datagram& datagram : wire) messages.push_back({datagram.bytes, datagram.from, 0});
     joined.b.engine->on_messages(messages, joined.now);
     EXPECT_EQ(joined.b.counters.handshakes_answered, 150u);
     for (Datagram& datagram : joined.wire)
         for (auto& agent : agents)
             if (agent->address == datagram.to)
                 agent->receive(datagram);
-    for (auto& agent : agents)
-        EXPECT_EQ(agent->counters.handshakes_completed, 1u);
+    for (auto& agent : agents) EXPECT_EQ(agent->counters.handshakes_completed, 1u);
 }
 
 }  // namespace sandgate::test

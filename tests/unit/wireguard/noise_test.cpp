@@ -1,4 +1,5 @@
-// The handshake against a transcript that noise_vectors.py computed from the paper without any code of ours.
+// The handshake against a transcript that noise_vectors.py computed from the paper without any code
+// of ours.
 #include "dataplane/wireguard/noise.h"
 
 #include <gtest/gtest.h>
@@ -12,14 +13,20 @@ namespace sandgate::test {
 using noise::SharedSecret;
 
 template <size_t N>
-std::vector<uint8_t> as_vector(const uint8_t (&bytes)[N]) { return {bytes, bytes + N}; }
+std::vector<uint8_t> as_vector(const uint8_t (&bytes)[N])
+{
+    return {bytes, bytes + N};
+}
 template <typename Message>
 std::vector<uint8_t> as_vector(const Message& message)
 {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&message);
     return {bytes, bytes + sizeof(message)};
 }
-std::vector<uint8_t> as_vector(const crypto::Key& key) { return {key.data(), key.data() + key.size()}; }
+std::vector<uint8_t> as_vector(const crypto::Key& key)
+{
+    return {key.data(), key.data() + key.size()};
+}
 
 template <typename Message, size_t N>
 Message message_of(const uint8_t (&bytes)[N])
@@ -63,7 +70,8 @@ TEST_F(NoiseVectors, the_initiator_writes_the_known_initiation_and_reads_the_kno
     message.type.set(kInitiation);
     message.sender_index.set(0x01020304);
     noise::Symmetric state = noise::start(pub_sr);
-    noise::write_initiation(state, message, {pub_ei, pub_si, dh(ei, pub_sr), dh(si, pub_sr), timestamp});
+    noise::write_initiation(state, message,
+                            {pub_ei, pub_si, dh(ei, pub_sr), dh(si, pub_sr), timestamp});
     CookieJar().write_macs({reinterpret_cast<uint8_t*>(&message), sizeof(message)}, pub_sr, 1);
     EXPECT_EQ(as_vector(message), as_vector(vectors::kInitiation));
 
@@ -103,7 +111,8 @@ TEST_F(NoiseVectors, the_responder_reads_the_known_initiation_and_writes_the_kno
 TEST_F(NoiseVectors, no_changed_bit_of_an_initiation_or_response_is_accepted)
 {
     const SharedSecret es = dh(sr, pub_ei), ss = dh(sr, pub_si);
-    for (size_t byte = offsetof(InitiationMessage, ephemeral); byte < offsetof(InitiationMessage, mac1); byte++) {
+    for (size_t byte = offsetof(InitiationMessage, ephemeral);
+         byte < offsetof(InitiationMessage, mac1); byte++) {
         auto message = message_of<InitiationMessage>(vectors::kInitiation);
         reinterpret_cast<uint8_t*>(&message)[byte] ^= 0x10;
         noise::Symmetric state = noise::start(pub_sr);
@@ -117,7 +126,8 @@ TEST_F(NoiseVectors, no_changed_bit_of_an_initiation_or_response_is_accepted)
     auto scratch = InitiationMessage{};
     noise::write_initiation(initiated, scratch, {pub_ei, pub_si, es, ss, timestamp});
     const SharedSecret ee = dh(ei, pub_er), se = dh(si, pub_er);
-    for (size_t byte = offsetof(ResponseMessage, ephemeral); byte < offsetof(ResponseMessage, mac1); byte++) {
+    for (size_t byte = offsetof(ResponseMessage, ephemeral); byte < offsetof(ResponseMessage, mac1);
+         byte++) {
         auto message = message_of<ResponseMessage>(vectors::kResponse);
         reinterpret_cast<uint8_t*>(&message)[byte] ^= 0x10;
         noise::Symmetric state = initiated.clone();
@@ -164,7 +174,8 @@ TEST(Timestamps, are_tai64n_whitened_to_2_to_the_24_ns_and_always_increase)
     for (int i = 0; i < 200; i++) {  // the clock stands still, or runs backwards
         const Timestamp next = noise::next_timestamp(unix_ns - static_cast<uint64_t>(i), last);
         ASSERT_GT(next, last);
-        const uint32_t nanoseconds = static_cast<uint32_t>(next[8]) << 24 | next[9] << 16 | next[10] << 8 | next[11];
+        const uint32_t nanoseconds =
+            static_cast<uint32_t>(next[8]) << 24 | next[9] << 16 | next[10] << 8 | next[11];
         ASSERT_LT(nanoseconds, 1'000'000'000u);
         ASSERT_EQ(nanoseconds & 0xffffff, 0u);
         last = next;

@@ -80,7 +80,22 @@ TEST_F(PeerTimers, each_retry_has_a_new_ephemeral_index_and_timestamp)
     EXPECT_EQ(joined.b.counters.handshakes_answered, 1u);
     joined.advance(kSecond);
     joined.b.receive(first);
-    EXPECT_EQ(joined.b.drops(DropReason::kHandshakeReplayed), 1u) << "an overtaken initiation is older";
+    EXPECT_EQ(joined.b.drops(DropReason::kHandshakeReplayed), 1u)
+        << "an overtaken initiation is older";
+}
+
+TEST_F(PeerTimers, a_retry_waits_while_the_peers_own_handshake_may_complete)
+{
+    joined.b.add_peer(kPeer, joined.a.public_key, joined.a.address);
+    is_cut = true;
+    joined.b.send(kPeer, kPing);
+    joined.advance(4 * kSecond);
+    joined.on_wire = [](Datagram& d) { return d.type() == kInitiation; };
+    joined.a.send(kPeer, kPing);
+    joined.advance(kRekeyTimeout - 1);
+    EXPECT_EQ(joined.sent_count(kInitiation, &joined.b), 1u);
+    joined.advance(kRekeyTimeout);
+    EXPECT_GE(joined.sent_count(kInitiation, &joined.b), 2u);
 }
 
 TEST_F(PeerTimers, a_packet_extends_the_90_s_and_a_retry_does_not)
@@ -99,8 +114,7 @@ TEST_F(PeerTimers, a_packet_extends_the_90_s_and_a_retry_does_not)
 TEST_F(PeerTimers, many_packets_ask_for_one_handshake)
 {
     is_cut = true;
-    for (int i = 0; i < 200; i++)
-        joined.a.send(kPeer, kPing);
+    for (int i = 0; i < 200; i++) joined.a.send(kPeer, kPing);
     joined.settle();
     EXPECT_EQ(joined.sent_count(kInitiation), 1u);
     EXPECT_EQ(joined.ta().staged.size(), kMaxStagedPackets);
@@ -235,7 +249,8 @@ TEST_F(PeerTimers, an_answer_of_any_kind_ends_the_15_s)
     EXPECT_EQ(joined.sent_count(kInitiation), 1u) << "the keepalive after 10 s was an answer";
 }
 
-TEST_F(PeerTimers, received_data_is_acknowledged_by_a_keepalive_after_10_s_and_idle_peers_fall_silent)
+TEST_F(PeerTimers,
+       received_data_is_acknowledged_by_a_keepalive_after_10_s_and_idle_peers_fall_silent)
 {
     joined.handshake();  // carries one data packet to b
     const unsigned before = joined.tb().keepalives_sent;
@@ -391,7 +406,8 @@ TEST_F(Restart, seeded_peers_are_initiated_to_within_5_s_and_spread)
     std::vector<size_t> sent_by;
     for (int quarter = 0; quarter < 20; quarter++) {
         now.monotonic_ns += kSecond / 4;
-        while (gateway.engine->on_timers(now) <= now.monotonic_ns) {}
+        while (gateway.engine->on_timers(now) <= now.monotonic_ns) {
+        }
         sent_by.push_back(wire.size());
     }
     EXPECT_EQ(sent_by.back(), kPeers);
@@ -446,8 +462,9 @@ TEST_F(Restart, a_seeded_peer_waits_for_the_preshared_key_that_it_needs)
 
 TEST_F(Restart, a_hundred_thousand_idle_peers_cost_no_timer)
 {
-    HandshakeEngine engine(gateway.table, gateway, gateway.counters,
-                           [this](std::span<uint8_t> out) { gateway.fill(out); }, EngineLimits{});
+    HandshakeEngine engine(
+        gateway.table, gateway, gateway.counters,
+        [this](std::span<uint8_t> out) { gateway.fill(out); }, EngineLimits{});
     engine.set_static_key(private_key(1), now);
     Activity activity;
     crypto::PublicKey key{};

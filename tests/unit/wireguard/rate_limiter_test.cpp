@@ -21,8 +21,8 @@ class RateLimiterTest : public testing::Test
         {
             bool is_allowed;
             uint64_t wait_ms;
-        } steps[] = {{true, 0},  {true, 0},   {true, 0},  {true, 0}, {true, 0},  {false, 0},
-                     {true, 50}, {false, 0},  {true, 100}, {true, 0}, {false, 0}};
+        } steps[] = {{true, 0},  {true, 0},  {true, 0},   {true, 0}, {true, 0}, {false, 0},
+                     {true, 50}, {false, 0}, {true, 100}, {true, 0}, {false, 0}};
         uint64_t now = from;
         for (const auto& step : steps) {
             now += step.wait_ms * kMs;
@@ -45,16 +45,14 @@ TEST_F(RateLimiterTest, a_neighbouring_ipv4_address_has_its_own_bucket)
 
 TEST_F(RateLimiterTest, an_ipv6_network_of_64_shares_a_bucket_and_its_neighbour_does_not)
 {
-    for (uint8_t i = 0; i < 5; i++)
-        EXPECT_TRUE(limiter.allow(endpoint_v6(i, 0).address, kStart));
+    for (uint8_t i = 0; i < 5; i++) EXPECT_TRUE(limiter.allow(endpoint_v6(i, 0).address, kStart));
     EXPECT_FALSE(limiter.allow(endpoint_v6(99, 0).address, kStart));
     EXPECT_TRUE(limiter.allow(endpoint_v6(99, 0, 1).address, kStart));
 }
 
 TEST_F(RateLimiterTest, a_full_table_refuses_new_sources_until_others_were_silent_for_a_second)
 {
-    for (uint8_t i = 0; i < 64; i++)
-        ASSERT_TRUE(limiter.allow(endpoint_v4(i, 0).address, kStart));
+    for (uint8_t i = 0; i < 64; i++) ASSERT_TRUE(limiter.allow(endpoint_v4(i, 0).address, kStart));
     EXPECT_FALSE(limiter.allow(endpoint_v4(200, 0).address, kStart));
     EXPECT_TRUE(limiter.allow(endpoint_v4(3, 0).address, kStart)) << "known sources go on";
     EXPECT_EQ(limiter.sources(), 64u);

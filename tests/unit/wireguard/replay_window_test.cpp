@@ -1,5 +1,5 @@
-// The replay window against the 34 vectors and the fills of the Linux selftest (selftest/counter.c), and against
-// a naive model.
+// The replay window against the 34 vectors and the fills of the Linux selftest
+// (selftest/counter.c), and against a naive model.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -70,39 +70,33 @@ TEST_F(ReplayWindowTest, agrees_with_the_34_vectors_of_linux)
 
 TEST_F(ReplayWindowTest, holds_a_full_window_filled_upwards_and_its_oldest_once)
 {
-    for (uint64_t i = 1; i <= kWindow; i++)
-        ASSERT_TRUE(window.accept(i));
+    for (uint64_t i = 1; i <= kWindow; i++) ASSERT_TRUE(window.accept(i));
     EXPECT_TRUE(window.accept(0));
     EXPECT_FALSE(window.accept(0));
 }
 
 TEST_F(ReplayWindowTest, refuses_what_is_one_left_of_the_window)
 {
-    for (uint64_t i = 2; i <= kWindow + 1; i++)
-        ASSERT_TRUE(window.accept(i));
+    for (uint64_t i = 2; i <= kWindow + 1; i++) ASSERT_TRUE(window.accept(i));
     EXPECT_TRUE(window.accept(1));
     EXPECT_FALSE(window.accept(0));
 }
 
 TEST_F(ReplayWindowTest, holds_a_full_window_filled_downwards)
 {
-    for (uint64_t i = kWindow + 1; i-- > 0;)
-        ASSERT_TRUE(window.accept(i));
+    for (uint64_t i = kWindow + 1; i-- > 0;) ASSERT_TRUE(window.accept(i));
     window.reset();
-    for (uint64_t i = kWindow + 2; i-- > 1;)
-        ASSERT_TRUE(window.accept(i));
+    for (uint64_t i = kWindow + 2; i-- > 1;) ASSERT_TRUE(window.accept(i));
     EXPECT_FALSE(window.accept(0));
 }
 
 TEST_F(ReplayWindowTest, moves_by_one_after_a_full_window)
 {
-    for (uint64_t i = kWindow + 1; i-- > 1;)
-        ASSERT_TRUE(window.accept(i));
+    for (uint64_t i = kWindow + 1; i-- > 1;) ASSERT_TRUE(window.accept(i));
     EXPECT_TRUE(window.accept(kWindow + 1));
     EXPECT_FALSE(window.accept(0));
     window.reset();
-    for (uint64_t i = kWindow + 1; i-- > 1;)
-        ASSERT_TRUE(window.accept(i));
+    for (uint64_t i = kWindow + 1; i-- > 1;) ASSERT_TRUE(window.accept(i));
     EXPECT_TRUE(window.accept(0));
     EXPECT_TRUE(window.accept(kWindow + 1));
 }
@@ -114,7 +108,8 @@ TEST_F(ReplayWindowTest, accepts_each_counter_once_like_a_set_would)
     uint64_t greatest = 0;
     for (int i = 0; i < 200'000; i++) {
         uint64_t jump = random() % 4 == 0 ? random() % 20'000 : random() % 64;
-        const uint64_t counter = random() % 2 ? greatest + jump : greatest - std::min(greatest, jump);
+        const uint64_t counter =
+            random() % 2 ? greatest + jump : greatest - std::min(greatest, jump);
         const bool is_new = counter + kWindow >= greatest && !seen.contains(counter);
         ASSERT_EQ(window.is_stale(counter), !is_new) << counter << " after " << greatest;
         ASSERT_EQ(window.accept(counter), is_new) << counter << " after " << greatest;

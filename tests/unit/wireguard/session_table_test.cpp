@@ -1,5 +1,5 @@
-// Receiver indices: a keyed permutation that steers by owner; slots reused first-in first-out with a generation;
-// wiped on release.
+// Receiver indices: a keyed permutation that steers by owner; slots reused first-in first-out with
+// a generation; wiped on release.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -56,7 +56,8 @@ TEST(SessionTable, indices_are_a_permutation_and_do_not_run_in_order)
         indices.push_back(last = index);
     }
     std::sort(indices.begin(), indices.end());
-    EXPECT_EQ(std::adjacent_find(indices.begin(), indices.end()), indices.end()) << "two slots, one index";
+    EXPECT_EQ(std::adjacent_find(indices.begin(), indices.end()), indices.end())
+        << "two slots, one index";
     EXPECT_LT(successors, 16u) << "sequential indices leak the number of peers";
     EXPECT_EQ(table.allocate(0, index), nullptr) << "full";
     EXPECT_EQ(table.used(), size_t{1} << 18);

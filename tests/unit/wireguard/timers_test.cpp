@@ -24,9 +24,10 @@ TEST(TimerHeap, gives_items_in_order_of_time_whatever_was_moved_or_cancelled)
         Item& item = items[random() % items.size()];
         item.due = random() % 5 == 0 ? kNever : now + random() % 1000;
         heap.schedule(item, item.due);
-        const uint64_t least = std::min_element(items.begin(), items.end(), [](const Item& a, const Item& b) {
-                                   return a.due < b.due;
-                               })->due;
+        const uint64_t least =
+            std::min_element(items.begin(), items.end(), [](const Item& a, const Item& b) {
+                return a.due < b.due;
+            })->due;
         ASSERT_EQ(heap.next_due_ns(), least);
         if (step % 3 == 0) {
             now += random() % 10;
@@ -34,8 +35,7 @@ TEST(TimerHeap, gives_items_in_order_of_time_whatever_was_moved_or_cancelled)
                 ASSERT_LE(due->due, now);
                 due->due = kNever;
             }
-            for (const Item& other : items)
-                ASSERT_GT(other.due, now);
+            for (const Item& other : items) ASSERT_GT(other.due, now);
         }
     }
 }
