@@ -126,7 +126,7 @@ class TreeBuilder : public YAML::EventHandler
             level.key = std::move(node);
             level.has_key = true;
         } else {
-            level.node.entries.emplace_back(std::move(level.key), std::move(node));
+            level.node.entries.push_back({std::move(level.key), std::move(node)});
             level.has_key = false;
         }
     }

@@ -16,6 +16,8 @@ constexpr size_t kMaxYamlBytes = 16u << 20;
 constexpr size_t kMaxYamlDepth = 16;
 constexpr size_t kMaxYamlNodes = 2'000'000;
 
+struct YamlEntry;
+
 struct YamlNode
 {
     enum class Kind
@@ -30,7 +32,12 @@ struct YamlNode
     Where where;
     std::string text;  // of a scalar
     std::vector<YamlNode> items;
-    std::vector<std::pair<YamlNode, YamlNode>> entries;  // in the text's order
+    std::vector<YamlEntry> entries;  // in the text's order
+};
+
+struct YamlEntry
+{
+    YamlNode key, value;
 };
 
 // A limit that was passed or a construct that the policy language does not have.
