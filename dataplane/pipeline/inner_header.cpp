@@ -41,7 +41,7 @@ DropReason read_ipv4(IpFields& ip, const uint8_t* data, uint32_t available, bool
         return DropReason::kInnerMalformed;
     if (!is_quoted && ip.total_bytes > available)
         return DropReason::kInnerMalformed;
-    if (!is_quoted && fold_checksum(sum_of(data, header)) != 0)
+    if (!is_quoted && !has_right_checksum(data, header))
         return DropReason::kInnerMalformed;
     if (header != 20)
         return DropReason::kInnerOptions;
@@ -146,33 +146,6 @@ bool is_icmp_error(uint8_t protocol, uint8_t type)
 }
 
 }  // namespace
-
-uint16_t fold_checksum(uint64_t sum)
-{
-    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<uint16_t>(~sum);
-}
-
-// RFC 1071 section 2: the sum does not depend on byte order, so it is taken in the machine's and
-// swapped at the end.
-uint64_t sum_of(const uint8_t* data, size_t bytes)
-{
-    uint64_t sum = 0;
-    size_t i = 0;
-    for (; i + 4 <= bytes; i += 4) {
-        uint32_t word;
-        std::memcpy(&word, data + i, 4);
-        sum += word;
-    }
-    uint32_t rest = 0;
-    std::memcpy(&rest, data + i, bytes - i);
-    sum += rest;
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return rte_bswap16(static_cast<uint16_t>(sum));
-}
 
 uint16_t updated_checksum(uint16_t checksum, uint16_t old_word, uint16_t new_word)
 {

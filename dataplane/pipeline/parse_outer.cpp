@@ -38,7 +38,7 @@ DropReason read_outer_ip(Outer& ip, const uint8_t* data, uint32_t bytes, bool is
         return DropReason::kOuterBadHeader;
     if (total < header || total > bytes)
         return DropReason::kOuterLengthMismatch;
-    if (is_v4 && fold_checksum(sum_of(data, header)) != 0)
+    if (is_v4 && !has_right_checksum(data, header))
         return DropReason::kOuterBadHeader;
     ip.source = is_v4 ? Address::v4(data + 12) : Address::v6(data + 8);
     ip.destination = is_v4 ? Address::v4(data + 16) : Address::v6(data + 24);
