@@ -285,7 +285,7 @@ is_in_force() { sandgate status --json | jq -e '.state == "ok" and .policy.in_fo
 world_ready() {
     wait_for 15 "the policy to be in force" is_in_force || {
         sandgate status >&2 || true
-        tail -n 5 "$SG_STATE/log/control" >&2
+        tail -n 5 "$SG_STATE"/log/{dataplane,control} >&2
         return 1
     }
 }
