@@ -56,17 +56,27 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
             for (unsigned passed = 0; passed < probe; passed++)
                 buckets_[(hash + passed) & bucket_mask_].passed++;
             Flow& flow = flows_[index];
-            flow = Flow{};
             flow.key = key;
             flow.hash = hash;
-            flow.state = kFlowOpening;
-            cold_[index] = FlowCold{};
-            cold_[index].start_ns = now_ns;
+            restart(&flow, now_ns);
             used_++;
             return &flow;
         }
     }
     return nullptr;
+}
+
+void FlowTable::restart(Flow* flow, uint64_t now_ns)
+{
+    const FlowKey key = flow->key;
+    const uint32_t hash = flow->hash;
+    *flow = Flow{};
+    flow->key = key;
+    flow->hash = hash;
+    flow->state = kFlowOpening;
+    flow->last_seen_ms = static_cast<uint32_t>(now_ns / 1'000'000);
+    cold_of(flow) = FlowCold{};
+    cold_of(flow).start_ns = now_ns;
 }
 
 void FlowTable::erase(Flow* flow)

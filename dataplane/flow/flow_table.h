@@ -29,9 +29,14 @@ struct FlowKey
     {
         return identity | static_cast<uint32_t>(protocol) << 24;
     }
+    // By words: a call of memcmp costs more than the comparison.
     bool operator==(const FlowKey& other) const
     {
-        return std::memcmp(this, &other, sizeof(*this)) == 0;
+        uint64_t mine[5], others[5], differs = 0;
+        std::memcpy(mine, this, sizeof(mine));
+        std::memcpy(others, &other, sizeof(others));
+        for (unsigned i = 0; i < 5; i++) differs |= mine[i] ^ others[i];
+        return differs == 0;
     }
 };
 static_assert(sizeof(FlowKey) == 40);
@@ -110,6 +115,8 @@ class FlowTable
     // nullptr when the table is full; the caller refuses the packet by name.
     Flow* insert(const FlowKey& key, uint32_t hash, uint64_t now_ns);
     void erase(Flow* flow);
+    // The same key again, as a new flow: nothing of the old one is left.
+    void restart(Flow* flow, uint64_t now_ns);
     FlowCold& cold_of(const Flow* flow) { return cold_[flow - flows_.data()]; }
 
     // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many

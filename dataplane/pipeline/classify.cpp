@@ -11,6 +11,9 @@ namespace sandgate::dp {
 
 namespace {
 
+constexpr uint8_t kTcp = 6;
+constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kAck = 0x10;
+
 api::RuleId decide(const PolicyView& policy, const Packet& packet, const FlowKey& key,
                    uint8_t direction)
 {
@@ -56,6 +59,17 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
     return DropReason::kNone;
 }
 
+// A bare SYN after the connection has ended is the next connection on the same ports, from
+// whichever end it comes.
+bool is_reopening(const Packet& packet, const Flow& flow)
+{
+    return flow.state == kFlowClosing && packet.protocol == kTcp &&
+           (packet.flags & kIcmpError) == 0 &&
+           (packet.tcp_flags & (kSyn | kAck | kRst | kFin)) == kSyn;
+}
+
+// packet.flow: nullptr, or the ended flow whose entry the new one takes over in place, since other
+// packets of this burst may point to it.
 DropReason classify_new(Worker& w, const PolicyView& policy, Packet& packet)
 {
     const FlowKey key = key_of(packet);
@@ -65,7 +79,12 @@ DropReason classify_new(Worker& w, const PolicyView& policy, Packet& packet)
     packet.rule = decide(policy, packet, key, direction);
     if (packet.rule == api::kNoRule)
         return DropReason::kPolicyDenied;
-    packet.flow = w.flows.insert(key, packet.flow_hash, w.now_ns);
+    if (packet.flow != nullptr) {
+        w.flows.restart(packet.flow, w.now_ns);
+        api::add(w.counters.flows_ended, 1);
+    } else {
+        packet.flow = w.flows.insert(key, packet.flow_hash, w.now_ns);
+    }
     if (packet.flow == nullptr)
         return DropReason::kFlowTableFull;
     packet.flow->rule = packet.rule;
@@ -81,7 +100,7 @@ DropReason verdict_of(Worker& w, const PolicyView& policy, Packet& packet)
     if (packet.flow == nullptr || packet.flow->state == kFlowFree ||
         packet.flow->hash != packet.flow_hash)
         packet.flow = w.flows.find(key_of(packet), packet.flow_hash);
-    if (packet.flow != nullptr)
+    if (packet.flow != nullptr && !is_reopening(packet, *packet.flow))
         return classify_known(w, policy, packet);
     if ((packet.flags & kIcmpError) != 0)
         return DropReason::kIcmpUnrelated;

@@ -1,5 +1,7 @@
 // find_flows: the flow that a packet belongs to, if it is known. Look-ups of the whole burst
 // overlap: buckets, then entries are prefetched.
+#include <new>
+
 #include "dataplane/pipeline/flow_of_packet.h"
 #include "dataplane/pipeline/pipeline.h"
 
@@ -9,9 +11,11 @@ namespace sandgate::dp {
 
 void find_flows(Worker& w, Burst& burst)
 {
-    FlowKey keys[Burst::kMost];
+    alignas(FlowKey)
+        uint8_t storage[Burst::kMost * sizeof(FlowKey)];  // written as far as the burst goes
+    auto* keys = reinterpret_cast<FlowKey*>(storage);
     for (unsigned i = 0; i < burst.size(); i++) {
-        keys[i] = key_of(burst[i]);
+        new (&keys[i]) FlowKey(key_of(burst[i]));
         burst[i].flow_hash = w.flows.hash_of(keys[i]);
         w.flows.prefetch_bucket(burst[i].flow_hash);
     }

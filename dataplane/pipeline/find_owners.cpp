@@ -41,6 +41,9 @@ WorkerId owner_of(const Worker& w, const Packet& packet)
 
 void find_owners(Worker& w, const PolicyView& policy, Burst& burst)
 {
+    for (const Packet* packet : burst.packets())
+        if (packet->kind == Kind::kPlain)
+            policy.addresses.prefetch(packet->destination);
     burst.keep_if(w, [&](Packet& packet) { return owner_fault(w.shared, policy, packet); });
     burst.keep_unless_exited([&](Packet& packet) {
         if (packet.kind == Kind::kMessage) {

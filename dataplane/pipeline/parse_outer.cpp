@@ -118,13 +118,15 @@ DropReason read_plain(Packet& packet, uint32_t ethernet_bytes)
 }
 
 // What a frame for one of the port's own addresses, or for the whole link, may be.
-DropReason read_local(Packet& packet, const Outer& ip, bool is_v4)
+DropReason read_local(Packet& packet, const Outer& ip, bool is_v4, bool is_multicast)
 {
     const uint8_t icmp = is_v4 ? 1 : 58;
-    if (ip.protocol != icmp || ip.is_fragment || ip.transport_bytes < 8)
+    if (ip.protocol != icmp || ip.transport_bytes < 8)
         return DropReason::kUnknownProtocol;
     const uint8_t type = ip.transport[0];
-    const bool is_served = is_v4 ? type == 8 : type == 128 || type == 135 || type == 136;
+    const bool is_discovery = !is_v4 && (type == 135 || type == 136);
+    const bool is_echo = !is_multicast && type == (is_v4 ? 8 : 128);
+    const bool is_served = is_echo || is_discovery;
     if (!is_served)
         return DropReason::kUnknownProtocol;
     packet.kind = Kind::kLocal;
@@ -167,14 +169,14 @@ DropReason outer_fault(const Shared& shared, const PolicyView& policy, Packet& p
     const bool is_for_port = ip.destination == port.v4 || ip.destination == port.v6;
     // Neighbour discovery arrives by solicited-node multicast, and may come to a link-local address
     // never: the ports have none.
-    const bool is_solicitation = !is_v4 && ip.destination.bytes[0] == 0xff && ip.protocol == 58;
+    const bool is_multicast = !is_v4 && ip.destination.bytes[0] == 0xff && ip.protocol == 58;
     if (is_for_port && is_ours && (port.roles & api::kWan) != 0 && ip.protocol == 17 &&
         ip.transport_bytes >= 8 && read16(ip.transport + 2) == policy.rows.gateway->listen_port)
         return read_tunnel_datagram(packet, ip, port, traffic_class_of(data) & 3);
-    if (is_for_port && ip.is_fragment && ip.protocol == 17)
+    if (is_for_port && ip.is_fragment)
         return DropReason::kOuterFragment;
-    if (is_for_port || is_solicitation)
-        return read_local(packet, ip, is_v4);
+    if (is_for_port || is_multicast)
+        return read_local(packet, ip, is_v4, !is_for_port);
     if ((port.roles & api::kLan) == 0)
         return DropReason::kOuterNotForUs;
     return is_ours ? read_plain(packet, RTE_ETHER_HDR_LEN) : DropReason::kNotOurMac;

@@ -66,8 +66,9 @@ uint64_t pseudo_header_sum(const Address& from, const Address& to, uint8_t proto
 uint32_t write_reset(Packet& packet, uint8_t* out)
 {
     const uint8_t* segment = packet.inner + packet.inner_header_bytes;
+    const uint32_t bytes = packet.inner_bytes - packet.inner_header_bytes;
     const uint32_t header = (segment[12] >> 4) * 4u;
-    const uint32_t text = packet.inner_bytes - packet.inner_header_bytes - header;
+    const uint32_t text = bytes - std::min(header, bytes);  // nobody checked the data offset
     const uint32_t consumed =
         text + ((packet.tcp_flags & kSyn) != 0 ? 1 : 0) + ((packet.tcp_flags & kFin) != 0 ? 1 : 0);
     const bool has_ack = (packet.tcp_flags & kAck) != 0;

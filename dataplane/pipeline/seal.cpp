@@ -80,6 +80,11 @@ void note_runs(Worker& w, Burst& burst)
 
 void seal_packets(Worker& w, const PolicyView& policy, Burst& burst)
 {
+    for (const Packet* packet : burst.packets())
+        if (packet->to != nullptr && packet->to->current != nullptr) {
+            rte_prefetch0(packet->to->current);
+            rte_prefetch0(&packet->to->current->send_key);
+        }
     burst.keep_unless_exited([&](Packet& packet) {
         if (packet.to == nullptr)
             return true;

@@ -19,8 +19,8 @@ inline uint64_t hash_of_bytes16(const uint8_t* bytes, uint64_t seed)
     uint64_t low, high;
     std::memcpy(&low, bytes, 8);
     std::memcpy(&high, bytes + 8, 8);
-    // Two folded multiplications: the first alone leaves neighbours (10.0.0.1, 10.0.0.2, ...) in long runs of a table
-    // unless the seed happens to be a good multiplier.
+    // Two folded multiplications: the first alone leaves neighbours (10.0.0.1, 10.0.0.2, ...) in
+    // long runs of a table unless the seed happens to be a good multiplier.
     const auto fold = [](uint64_t a, uint64_t b) {
         const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
         return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
@@ -42,12 +42,15 @@ inline api::Address masked(const api::Address& address, unsigned prefix)
 
 inline bool is_within(const api::Address& address, const api::Address& network, unsigned prefix)
 {
-    const unsigned whole = prefix / 8;
-    if (std::memcmp(address.bytes.data(), network.bytes.data(), whole) != 0)
-        return false;
-    if (prefix % 8 == 0)
-        return true;
-    return ((address.bytes[whole] ^ network.bytes[whole]) & (0xff00 >> (prefix % 8)) & 0xff) == 0;
+    const auto differs = [&](unsigned at) {
+        uint64_t a, n;
+        std::memcpy(&a, address.bytes.data() + at, 8);
+        std::memcpy(&n, network.bytes.data() + at, 8);
+        return __builtin_bswap64(a ^ n);
+    };
+    if (prefix <= 64)
+        return prefix == 0 || differs(0) >> (64 - prefix) == 0;
+    return differs(0) == 0 && differs(8) >> (128 - prefix) == 0;
 }
 
 class AddressTable

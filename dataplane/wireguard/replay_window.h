@@ -45,6 +45,12 @@ class ReplayWindow
         return true;
     }
 
+    void prefetch(uint64_t counter) const
+    {
+        __builtin_prefetch(&next_);
+        __builtin_prefetch(&word(counter));
+    }
+
     void reset() { *this = ReplayWindow{}; }
 
   private:

@@ -48,8 +48,9 @@ class SessionTable
         return session->index.load(std::memory_order_acquire) == index ? session : nullptr;
     }
 
-    // For prefetching: the slot that find() would read, or nullptr.
-    const Session* slot_of(SessionIndex index) const
+    // For prefetching: the slot that find() would read, or nullptr. It is live under this index
+    // only while its `index` says so.
+    Session* slot_of(SessionIndex index) const
     {
         const uint32_t slot = unpermute(index) & ((1u << kSlotBits) - 1);
         return slot < capacity_ ? &slots_[slot] : nullptr;

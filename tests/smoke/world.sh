@@ -192,7 +192,7 @@ world_keys() {
     if id -u sandgate >/dev/null 2>&1; then chown -R sandgate: "$SG_STATE/state" "$SG_STATE/key"; fi
 }
 
-public_key() { "$SG_CLI" pubkey "$SG_STATE/key/$1"; }
+public_key() { "${SG_CLI:=$(program sandgate)}" pubkey "$SG_STATE/key/$1"; }
 
 # The device of a port by the driver in SG_DRIVER (net_af_xdp or net_af_packet).
 device() { # NUMBER INTERFACE
