@@ -24,10 +24,10 @@ namespace sandgate::api {
     X(kMessageMalformed, message_malformed, "A datagram on the tunnel port that is no WireGuard message of its length.") \
     X(kUnknownIndex, unknown_index, "The receiver index names no session.") \
     X(kSessionExpired, session_expired, "The session is older than 180 s or has used up its messages.") \
-    X(kCounterStale, counter_stale, "The counter is left of the replay window; refused before decryption.") \
+    X(kCounterStale, counter_stale, "The counter was received before, or is left of the replay window; refused before decryption.") \
     X(kOpenBudgetSpent, open_budget_spent, "Too many forgeries for this session from an unconfirmed endpoint.") \
     X(kTagMismatch, tag_mismatch, "The Poly1305 tag is wrong: forged, corrupted or sealed with another key.") \
-    X(kReplayed, replayed, "The counter was already received.") \
+    X(kReplayed, replayed, "The counter was received before, by another packet of the same burst.") \
     X(kInnerMalformed, inner_malformed, "The decrypted packet is not a well-formed IPv4 or IPv6 packet.") \
     X(kInnerSourceNotOurs, inner_source_not_ours, "The inner source address does not belong to this agent.") \
     X(kInnerBadAddress, inner_bad_address, "An inner address is multicast, unspecified, loopback or broadcast.") \

@@ -12,7 +12,7 @@ namespace sandgate::dp {
 namespace {
 
 constexpr unsigned kMostExtensions = 4;
-constexpr uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58;
+constexpr uint8_t kIcmp = 1, kTcp = 6, kIcmp6 = 58;
 
 uint16_t read16(const uint8_t* p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
 void write16(uint8_t* p, uint16_t value)

@@ -3,7 +3,7 @@
 
 attack.py record INTERFACE FILE SECONDS: keeps the WireGuard messages towards UDP port 51820, until there are an
 initiation and ten data messages. attack.py send INTERFACE FILE WHAT sends them again, from another port:
-data (ten, as they were), forged-tag (last byte changed), forged-index (receiver index changed), initiation (as it
+data (ten, as they were), forged-tag (a counter not yet seen, last byte changed), forged-index (receiver index changed), initiation (as it
 was), forged-initiation (one byte of the ephemeral key changed, so mac1 is wrong).
 """
 import sys
@@ -35,10 +35,10 @@ def record(interface, path, seconds):
     return 0 if kept[INITIATION] and len(kept[DATA]) >= 10 else 1
 
 
-def again(packet, change):
+def again(packet, changes):
     message = bytearray(bytes(packet[UDP].payload))
-    if change is not None:
-        message[change] ^= 1
+    for at in changes:
+        message[at] ^= 1
     outer = IP(src=packet[IP].src, dst=packet[IP].dst)
     return Ether(src=packet.src, dst=packet.dst) / outer / UDP(sport=6666, dport=51820) / Raw(bytes(message))
 
@@ -47,14 +47,14 @@ def send(interface, path, what):
     packets = rdpcap(path)
     data = [p for p in packets if message_type(p) == DATA]
     initiations = [p for p in packets if message_type(p) == INITIATION]
-    chosen, change = {
-        "data": (data, None),
-        "forged-tag": (data, -1),
-        "forged-index": (data, 5),
-        "initiation": (initiations, None),
-        "forged-initiation": (initiations, 20),
+    chosen, changes = {
+        "data": (data, []),
+        "forged-tag": (data, [10, -1]),
+        "forged-index": (data, [5]),
+        "initiation": (initiations, []),
+        "forged-initiation": (initiations, [20]),
     }[what]
-    sendp([again(p, change) for p in chosen], iface=interface, verbose=False)
+    sendp([again(p, changes) for p in chosen], iface=interface, verbose=False)
     return 0
 
 

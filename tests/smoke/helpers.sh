@@ -53,7 +53,7 @@ refused() {
     [[ ${time%%.*} -lt 250 ]] || fail "the refusal of $1 to $2 port $3 is slow: $said"
 }
 
-# Starts numbered datagrams from NAMESPACE to HOST for SECONDS; stream_result prints "SENT RECEIVED".
+# Starts numbered datagrams from NAMESPACE to HOST for SECONDS; end_stream tells what became of them.
 stream() {
     local ns=$1 host=$2 seconds=$3
     in_ns "$ns" "$PYTHON" "$SG_SMOKE/udp_stream.py" "$host" 7777 "$seconds" >"$SG_STATE/stream" 2>&1 &
@@ -61,15 +61,16 @@ stream() {
     sleep 0.5
 }
 
-stream_result() {
+# Waits for it; sets sent and received. In the shell that started it, for only that one can wait.
+end_stream() {
     wait "$stream_pid" || true
-    cat "$SG_STATE/stream"
+    read -r sent received <"$SG_STATE/stream" || fail "the stream did not run"
 }
 
 no_loss() {
     local sent received
-    read -r sent received < <(stream_result)
-    [[ ${sent:-0} -gt 100 ]] || fail "the stream did not run: $(cat "$SG_STATE/stream")"
+    end_stream
+    [[ $sent -gt 100 ]] || fail "the stream did not run: $(cat "$SG_STATE/stream")"
     [[ $sent == "$received" ]] || fail "$((sent - received)) of $sent datagrams were lost"
 }
 
