@@ -43,7 +43,7 @@ void confirm_session(Worker& w, Agent& agent, Session& session, const Endpoint& 
     ask_to_flush(w, agent);
 }
 
-void install_session(Worker& w, const PolicyView* policy, Session* session, const Endpoint& source)
+void install_session(Worker& w, const PolicyView& policy, Session* session, const Endpoint& source)
 {
     Agent& agent = *w.shared.agents.find(session->identity);
     if (!session->is_initiator) {
@@ -52,8 +52,7 @@ void install_session(Worker& w, const PolicyView* policy, Session* session, cons
         if (session->is_confirmed) {
             agent.previous = agent.current;
             agent.current = session;
-            if (policy != nullptr)
-                flush_staged(w, *policy, agent);
+            flush_staged(w, policy, agent);
         } else {
             agent.next = session;
         }
@@ -74,14 +73,16 @@ void install_session(Worker& w, const PolicyView* policy, Session* session, cons
         agent.endpoint =
             source;  // provisional: the first authenticated packet confirms or moves it
     agent.asked_session_ns = 0;
-    if (policy == nullptr || !session->is_initiator)
+    // The handshake message that led here was authentic, so what we sent is not unanswered.
+    agent.activity.unanswered_since_ns.store(0, std::memory_order_relaxed);
+    agent.activity.last_traversal_ns.store(w.now_ns, std::memory_order_relaxed);
+    if (!session->is_initiator)
         return;
-    if (agent.endpoint != source && session->is_initiator)
-        agent.endpoint = source;  // the response was authentic and fresh
+    agent.endpoint = source;  // the response was authentic and fresh
     if (agent.staged_count != 0)
-        flush_staged(w, *policy, agent);
+        flush_staged(w, policy, agent);
     else
-        send_keepalive(w, *policy, agent);
+        send_keepalive(w, policy, agent);
 }
 
 void forget_sessions(Worker& w, Agent& agent)

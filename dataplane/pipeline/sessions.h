@@ -13,7 +13,7 @@ void confirm_session(Worker& w, Agent& agent, Session& session, const Endpoint& 
 
 // A fresh session from the handshake thread: an initiator's becomes current at once, a responder's
 // waits as next.
-void install_session(Worker& w, const PolicyView* policy, Session* session, const Endpoint& source);
+void install_session(Worker& w, const PolicyView& policy, Session* session, const Endpoint& source);
 
 // Forgets all sessions of an agent; each is reported as unused.
 void forget_sessions(Worker& w, Agent& agent);

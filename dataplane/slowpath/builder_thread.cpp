@@ -17,7 +17,11 @@ BuilderThread::~BuilderThread() { shared_.policy.store(nullptr, std::memory_orde
 
 void BuilderThread::push(std::vector<uint8_t> bytes, bool is_delta, Done done)
 {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (jobs_.size() >= kMostWaiting) {
+        lock.unlock();
+        return done("too many pushes wait: await an answer before the next push", 0);
+    }
     jobs_.push_back({std::move(bytes), is_delta, std::move(done)});
     changed_.notify_one();
 }
@@ -72,8 +76,10 @@ std::string BuilderThread::apply(Job& job)
                ": restart it with the ports of the policy";
 
     for (const api::AgentRow& row : built->rows.agents) shared_.agents.build(row.identity);
-    tell_peers(view_.get(), *built);
+    // The policy first: it denies what it no longer grants before sessions are forgotten, and the
+    // handshakes that a new peer asks for find the ways out.
     shared_.policy.store(built.get(), std::memory_order_release);
+    tell_peers(view_.get(), *built);
     counters_.policy_epoch.store(built->rows.header->epoch, std::memory_order_relaxed);
 
     const uint64_t token = rte_rcu_qsbr_start(shared_.qsbr);

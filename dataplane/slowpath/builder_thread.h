@@ -1,5 +1,6 @@
-// The builder thread: turns the bytes that control pushes into a PolicyView, tells the handshake
-// thread which peers came and went, publishes the view and frees the old one after a grace period.
+// The builder thread: turns the bytes that control pushes into a PolicyView, publishes it,
+// tells the handshake thread which peers came and went, and frees the old view after a grace
+// period.
 #pragma once
 
 #include <condition_variable>
@@ -17,8 +18,9 @@ namespace sandgate::dp {
 class BuilderThread
 {
   public:
-    // Called on the builder thread when a push is in force (error empty) or refused (error says
-    // why).
+    // Called when a push is in force (error empty) or refused (error says why); on the builder
+    // thread, or on the caller's when too many pushes wait.
+    static constexpr size_t kMostWaiting = 16;  // pushes; each may hold gigabytes
     using Done = std::function<void(const std::string& error, api::Epoch epoch)>;
 
     BuilderThread(Shared& shared, api::CountersRegion& counters, HandshakeThread& handshakes,

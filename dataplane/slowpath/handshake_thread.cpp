@@ -109,8 +109,9 @@ void HandshakeThread::close_orders(wg::Time now)
     take_orders(now);
 }
 
-void HandshakeThread::add_peer(const wg::PeerConfig& config, wg::Time now)
+void HandshakeThread::add_peer(wg::PeerConfig config, wg::Time now)
 {
+    config.owner = shared_.agents.find(config.identity)->owner.load(std::memory_order_relaxed);
     engine_.upsert_peer(config, now);
     if (is_peer_.size() <= config.identity)
         is_peer_.resize(config.identity + size_t{1});

@@ -37,7 +37,8 @@ class HandshakeThread final : public wg::HandshakeActions
     // For orders, so on the handshake thread. A PSK or a seed may come before the policy that names
     // its agent; it is held and takes effect in the same step as the peer, so that no replayed
     // initiation finds a gap between them.
-    void add_peer(const wg::PeerConfig& config, wg::Time now);
+    // config.owner is ours to fill.
+    void add_peer(wg::PeerConfig config, wg::Time now);
     void remove_peer(IdentityId identity, wg::Time now);
     void set_psk(IdentityId identity, crypto::Key psk);
     void remove_psk(IdentityId identity);

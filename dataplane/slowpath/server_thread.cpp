@@ -421,6 +421,9 @@ void ServerThread::run_neighbours()
     const unsigned count =
         rte_ring_sc_dequeue_burst(shared_.local, reinterpret_cast<void**>(mbufs), 64, nullptr);
     if (policy == nullptr) {
+        api::add(counters_.blocks[counters_.workers + 1]
+                     .drops[static_cast<unsigned>(DropReason::kNotReady)],
+                 count);
         rte_pktmbuf_free_bulk(mbufs, count);
     } else {
         if (policy->rows.header->epoch != neighbours_epoch_) {

@@ -31,7 +31,7 @@ struct HandshakeEngine::State
     void request_handshake(Peer& peer, uint64_t now_ns);
     // Sends the initiations that were asked for; every entry point ends with it.
     void send_requested(Time now);
-    // A seeded peer is initiated to within 5 s, once everything that it takes is there.
+    // A seeded peer is initiated to soon, once everything that it takes is there.
     void start_if_seeded(Peer& peer, uint64_t now_ns);
     void drop_pending(Peer& peer);
     // Computes DH(static, static) for those peers that lack it; marks keys that we never talk to.

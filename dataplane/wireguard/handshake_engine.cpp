@@ -155,6 +155,8 @@ void HandshakeEngine::upsert_peer(const PeerConfig& config, Time now)
     peer.keepalive_seconds = config.keepalive_seconds;
     peer.needs_psk = config.needs_psk;
     peer.activity = config.activity;
+    if (peer.owner == kNoWorker)
+        peer.owner = config.owner;
     s.start_if_seeded(peer, s.now_ns);
     s.reschedule(peer, s.now_ns);
 }

@@ -35,6 +35,7 @@ struct PeerConfig
     uint16_t keepalive_seconds;  // persistent keepalive, 0 = off
     bool needs_psk;              // no handshake before set_psk()
     Activity* activity;          // lives as long as the peer
+    WorkerId owner = kNoWorker;  // of an agent that was a peer before: its owner never changes
 };
 
 // What an owning worker tells the handshake thread.
@@ -111,8 +112,8 @@ class HandshakeEngine
     void set_psk(IdentityId identity, const crypto::Key& psk);
     void remove_psk(IdentityId identity);
     // What control kept over a restart: replayed initiations stay refused; with a known endpoint
-    // the gateway initiates as soon as it can (spread over 5 s), so that clients do not wait for
-    // their own timers.
+    // the gateway initiates as soon as it can (spread over 1 ms per peer, 5 s at most), so that
+    // clients do not wait for their own timers.
     void seed(IdentityId identity, const Timestamp& greatest, const Endpoint& endpoint, Time now);
 
     // Handles a span of waiting messages in phases: cheap checks for all, then the Diffie-Hellman

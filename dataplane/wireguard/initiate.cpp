@@ -6,6 +6,12 @@
 
 namespace sandgate::wg {
 
+namespace {
+
+constexpr uint64_t kStartEvery = kSecond / 1000;  // between initiations after a restart, on average
+
+}  // namespace
+
 bool HandshakeEngine::State::can_initiate(const Peer& peer) const
 {
     return has_static_key && peer.is_configured && !peer.is_refused && peer.endpoint.is_known() &&
@@ -28,7 +34,9 @@ void HandshakeEngine::State::start_if_seeded(Peer& peer, uint64_t now)
     if (!peer.wants_start || !can_initiate(peer) || peer.pending || peer.initiate_at_ns != 0)
         return;
     peer.wants_start = false;
-    peer.initiate_at_ns = now + 1 + random_below(kRekeyTimeout);
+    // Few are initiated to at once; a hundred thousand do not come back in one moment.
+    const uint64_t spread = std::min<uint64_t>(peers.size() * kStartEvery, kRekeyTimeout);
+    peer.initiate_at_ns = now + 1 + random_below(spread);
 }
 
 void HandshakeEngine::State::drop_pending(Peer& peer)

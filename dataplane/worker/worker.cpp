@@ -52,9 +52,9 @@ void resume_parked(Worker& w, const PolicyView* policy, rte_mbuf** mbufs, unsign
     }
 }
 
-void send_datagram(Worker& w, const PolicyView* policy, const WorkerMessage& message)
+void send_datagram(Worker& w, const PolicyView& policy, const WorkerMessage& message)
 {
-    const OuterWay way = policy == nullptr ? OuterWay{} : find_outer_way(*policy, message.endpoint);
+    const OuterWay way = find_outer_way(policy, message.endpoint);
     if (!way.is_known)
         return w.drop(message.mbuf, DropReason::kNoRoute);
     Burst burst;
@@ -67,15 +67,13 @@ void send_datagram(Worker& w, const PolicyView* policy, const WorkerMessage& mes
     transmit(w, burst);
 }
 
-void handle_message(Worker& w, const PolicyView* policy, const WorkerMessage& message)
+void handle_message(Worker& w, const PolicyView& policy, const WorkerMessage& message)
 {
     switch (message.kind) {
         case WorkerMessage::Kind::kInstallSession:
             return install_session(w, policy, message.session, message.endpoint);
         case WorkerMessage::Kind::kKeepalive:
-            if (policy != nullptr)
-                send_keepalive(w, *policy, *w.shared.agents.find(message.identity));
-            return;
+            return send_keepalive(w, policy, *w.shared.agents.find(message.identity));
         case WorkerMessage::Kind::kForgetSessions:
             return forget_sessions(w, *w.shared.agents.find(message.identity));
         case WorkerMessage::Kind::kDropStaged:
@@ -151,9 +149,12 @@ void poll_handed_over(Worker& w, const PolicyView* policy)
 
 void poll_mailbox(Worker& w, const PolicyView* policy)
 {
+    // Peers come with the first policy, so what waits here waits for that one, a moment at most.
+    if (policy == nullptr)
+        return;
     WorkerMessage messages[32];
     const unsigned count = w.shared.mailboxes[w.id]->pop(messages, 32);
-    for (unsigned i = 0; i < count; i++) handle_message(w, policy, messages[i]);
+    for (unsigned i = 0; i < count; i++) handle_message(w, *policy, messages[i]);
 }
 
 void run_worker(Worker& w, bool is_adaptive)

@@ -4,7 +4,7 @@
 // have something to answer.
 #include <random>
 
-#include "crypto/blake2s.h"
+#include "dataplane/wireguard/cookie.h"
 #include "dataplane/wireguard/handshake_engine.h"
 #include "tests/support/joined_gateways.h"
 
@@ -43,18 +43,6 @@ size_t bytes_of(uint8_t type)
     return type == kInitiation ? sizeof(InitiationMessage)
            : type == kResponse ? sizeof(ResponseMessage)
                                : sizeof(CookieReplyMessage);
-}
-
-// Paper, section 5.4.4: mac1 = MAC(HASH("mac1----" || responder's static key), what precedes it).
-void write_mac1(std::vector<uint8_t>& message, const crypto::PublicKey& own)
-{
-    const auto label = std::string("mac1----");
-    std::vector<uint8_t> input(label.begin(), label.end());
-    input.insert(input.end(), own.begin(), own.end());
-    const crypto::Hash key = crypto::blake2s(input);
-    const size_t at = message.size() - 32;
-    crypto::keyed_blake2s(std::span(key), std::span<const uint8_t>(message.data(), at),
-                          std::span(message).subspan(at, 16));
 }
 
 }  // namespace
@@ -109,7 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
         if ((choice & 4) != 0 && type != kInitiation)
             std::memcpy(&message[type == kResponse ? 8 : 4], &actions.last_index, 4);
         if ((choice & 8) == 0 && type != kCookieReply)
-            write_mac1(message, own_public);
+            CookieJar().write_macs(message, own_public, now.monotonic_ns);
         // A copy of its exact size, so that AddressSanitizer sees a read behind it.
         const auto exact = std::make_unique<uint8_t[]>(message.size());
         std::memcpy(exact.get(), message.data(), message.size());

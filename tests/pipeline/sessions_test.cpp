@@ -163,7 +163,7 @@ TEST(Sessions, next_becomes_current_by_its_first_authentic_packet)
     Agent& agent = world.agent(1);
     Session* old = agent.current;
     Session* next = world.make_session(1, 0, false, 100);
-    install_session(w, world.policy.get(), next, World::endpoint_of(2));
+    install_session(w, *world.policy, next, World::endpoint_of(2));
     EXPECT_EQ(agent.next, next);
     EXPECT_EQ(agent.current, old);
     EXPECT_EQ(agent.endpoint, World::endpoint_of(1))
@@ -200,7 +200,7 @@ TEST(Sessions, an_initiators_session_is_current_at_once_and_says_so)
     Agent& agent = world.agent(1);
     Session* old = agent.current;
     Session* fresh = world.make_session(1, 0, true, 100);
-    install_session(world.w(), world.policy.get(), fresh, World::endpoint_of(1));
+    install_session(world.w(), *world.policy, fresh, World::endpoint_of(1));
     EXPECT_EQ(agent.current, fresh);
     EXPECT_EQ(agent.previous, old);
     const auto frames = world.sent(kWanPort);
@@ -209,7 +209,7 @@ TEST(Sessions, an_initiators_session_is_current_at_once_and_says_so)
     EXPECT_EQ(fresh->send_counter, 1u);
     // A second one drops the oldest, by name, exactly once.
     Session* third = world.make_session(1, 0, true, 50);
-    install_session(world.w(), world.policy.get(), third, World::endpoint_of(1));
+    install_session(world.w(), *world.policy, third, World::endpoint_of(1));
     const auto events = world.take_events();
     ASSERT_EQ(events.size(), 1u);
     EXPECT_EQ(events[0].kind, wg::PeerEvent::Kind::kSessionUnused);
@@ -220,7 +220,7 @@ TEST(Sessions, keepalives_confirm_and_end_there)
 {
     World world;
     Session* next = world.make_session(1, 0, false, 100);
-    install_session(world.w(), world.policy.get(), next, World::endpoint_of(1));
+    install_session(world.w(), *world.policy, next, World::endpoint_of(1));
     world.receive(kWanPort,
                   world.tunnel_frame(world.data_message(*next, 0, {}), "192.0.2.11", 4001));
     EXPECT_EQ(world.refusals(), "keepalive");
@@ -275,7 +275,7 @@ TEST(Sessions, what_is_staged_leaves_in_order_when_a_session_comes)
     EXPECT_EQ(agent.staged_count, 70u);
     EXPECT_TRUE(world.sent(kWanPort).empty());
     Session* next = world.make_session(1, 0, false, 100);
-    install_session(world.w(), world.policy.get(), next, World::endpoint_of(1));
+    install_session(world.w(), *world.policy, next, World::endpoint_of(1));
     EXPECT_TRUE(world.sent(kWanPort).empty());
     world.receive(kWanPort,
                   world.tunnel_frame(world.data_message(*next, 0, kInner), "192.0.2.11", 4001));
