@@ -23,7 +23,9 @@ template <class T>
 class [[nodiscard]] Result
 {
   public:
+    // NOLINTNEXTLINE(google-explicit-constructor): a function returns its value as it is
     Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    // NOLINTNEXTLINE(google-explicit-constructor): or its fault
     Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
     bool is_ok() const { return state_.index() == 0; }

@@ -121,9 +121,16 @@ std::string start_eal(const Options& options)
     std::string cores = "0@" + std::to_string(options.slow_core.value_or(0));
     for (size_t i = 0; i < options.worker_cores.size(); i++)
         cores += "," + std::to_string(i + 1) + "@" + std::to_string(options.worker_cores[i]);
-    std::vector<std::string> arguments = {
-        "sandgate-dataplane", "--lcores",  cores,           "--no-telemetry",
-        "--log-level",        "*:warning", "--log-level", "pmd.net.tap:critical", "--file-prefix", "sandgate" + std::to_string(getpid())};
+    std::vector<std::string> arguments = {"sandgate-dataplane",
+                                          "--lcores",
+                                          cores,
+                                          "--no-telemetry",
+                                          "--log-level",
+                                          "*:warning",
+                                          "--log-level",
+                                          "pmd.net.tap:critical",
+                                          "--file-prefix",
+                                          "sandgate" + std::to_string(getpid())};
     if (options.has_hugepages) {
         arguments.push_back("--in-memory");
     } else {

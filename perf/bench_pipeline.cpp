@@ -1,14 +1,16 @@
-// What a packet costs in the pipeline, beside what its cryptography alone costs. Bursts are prepared in memory and
-// run through run_burst() without a NIC; the ports are DPDK rings, and taking frames out of them is not timed.
-// Each burst is measured in one of three ways, in turns: as a whole (what poll_ports() does after reception,
-// flush included), stage by stage in the order of run_burst(), and its AEAD alone on the same buffers with warm keys.
-// All outputs are compared byte by byte before anything is timed.
+// What a packet costs in the pipeline, beside what its cryptography alone costs. Bursts are
+// prepared in memory and run through run_burst() without a NIC; the ports are DPDK rings, and
+// taking frames out of them is not timed. Each burst is measured in one of three ways, in turns: as
+// a whole (what poll_ports() does after reception, flush included), stage by stage in the order of
+// run_burst(), and its AEAD alone on the same buffers with warm keys. All outputs are compared byte
+// by byte before anything is timed.
 //
-// Figures are TSC cycles per packet, medians over bursts. Packets come from a pool larger than a burst, each of
-// another agent (--run-length changes that), so sessions, agents and flows are as cold as their number makes them. No
-// figure here is one of a network.
+// Figures are TSC cycles per packet, medians over bursts. Packets come from a pool larger than a
+// burst, each of another agent (--run-length changes that), so sessions, agents and flows are as
+// cold as their number makes them. No figure here is one of a network.
 //
-// Usage: bench_pipeline [--agents 1,1000,100000] [--sizes 64,512,1420] [--bursts 32,64] [--run-length 1]
+// Usage: bench_pipeline [--agents 1,1000,100000] [--sizes 64,512,1420] [--bursts 32,64]
+// [--run-length 1]
 //                       [--samples 400] [--json FILE] [--direction open|seal]
 #include <fmt/format.h>
 #include <rte_ethdev.h>
@@ -33,7 +35,8 @@ using dp::PolicyView;
 using dp::Worker;
 using test::BareGateway;
 
-constexpr unsigned kGroup = 8;  // bursts prepared at once, so that a packet is not in the nearest cache
+constexpr unsigned kGroup =
+    8;  // bursts prepared at once, so that a packet is not in the nearest cache
 constexpr uint16_t kAgentPort = 40000, kServerPort = 5201;
 constexpr uint32_t kOuterBytes = 14 + 20 + 8;
 
@@ -51,7 +54,8 @@ struct Stage
     const char* name;
     void (*run)(Worker&, const PolicyView&, Burst&);
 };
-// The order of run_burst(). Filling the burst is measured before, flushing the queues is the last row.
+// The order of run_burst(). Filling the burst is measured before, flushing the queues is the last
+// row.
 constexpr Stage kStages[] = {
     {"parse_outer", [](Worker& w, const PolicyView& p, Burst& b) { dp::parse_outer(w, p, b); }},
     {"find_owners", [](Worker& w, const PolicyView& p, Burst& b) { dp::find_owners(w, p, b); }},
@@ -63,7 +67,8 @@ constexpr Stage kStages[] = {
     {"identify", [](Worker& w, const PolicyView& p, Burst& b) { dp::identify(w, p, b); }},
     {"find_flows", [](Worker& w, const PolicyView&, Burst& b) { dp::find_flows(w, b); }},
     {"classify", [](Worker& w, const PolicyView& p, Burst& b) { dp::classify(w, p, b); }},
-    {"apply_verdicts", [](Worker& w, const PolicyView& p, Burst& b) { dp::apply_verdicts(w, p, b); }},
+    {"apply_verdicts",
+     [](Worker& w, const PolicyView& p, Burst& b) { dp::apply_verdicts(w, p, b); }},
     {"route", [](Worker& w, const PolicyView& p, Burst& b) { dp::route(w, p, b); }},
     {"seal_packets", [](Worker& w, const PolicyView& p, Burst& b) { dp::seal_packets(w, p, b); }},
     {"transmit", [](Worker& w, const PolicyView&, Burst& b) { dp::transmit(w, b); }},
@@ -103,7 +108,10 @@ struct Figures
 
     double over() const { return whole - aead; }
     // What the stages cost beside the AEAD, one timer around each.
-    double stages_over() const { return std::accumulate(stages, stages + kStageCount, fill) - aead; }
+    double stages_over() const
+    {
+        return std::accumulate(stages, stages + kStageCount, fill) - aead;
+    }
 };
 
 class Bench
@@ -116,18 +124,15 @@ class Bench
           order_(agents),
           counters_(agents)
     {
-        for (uint16_t port = 0; port < 2; port++)
-            start_port(port);
-        for (uint32_t i = 0; i < agents; i++)
-            sessions_.push_back(&gateway_.install(i));
+        for (uint16_t port = 0; port < 2; port++) start_port(port);
+        for (uint32_t i = 0; i < agents; i++) sessions_.push_back(&gateway_.install(i));
         std::iota(order_.begin(), order_.end(), 0u);
         std::shuffle(order_.begin(), order_.end(), std::mt19937(1));
         open_every_flow();
     }
     ~Bench()
     {
-        for (uint16_t port = 0; port < 2; port++)
-            rte_eth_dev_stop(port);
+        for (uint16_t port = 0; port < 2; port++) rte_eth_dev_stop(port);
     }
 
     // Aborts with the fault when an output is not what it should be.
@@ -155,8 +160,7 @@ class Bench
         std::vector<double> stages[kStageCount];
         for (unsigned done = 0; whole.size() < samples; done++) {
             std::vector<std::vector<Prepared>> group;
-            for (unsigned i = 0; i < kGroup; i++)
-                group.push_back(prepare(direction, bytes, burst));
+            for (unsigned i = 0; i < kGroup; i++) group.push_back(prepare(direction, bytes, burst));
             for (const auto& batch : group) {
                 switch (done % 3) {
                     case 0:
@@ -173,10 +177,17 @@ class Bench
             }
         }
         refuse_drops();
-        Figures f{direction, gateway_.agent_count, bytes, burst, at_percent(whole, 50), at_percent(whole, 10),
-                  at_percent(whole, 90), at_percent(aead, 50), at_percent(fill, 50), {}};
-        for (unsigned i = 0; i < kStageCount; i++)
-            f.stages[i] = at_percent(stages[i], 50);
+        Figures f{direction,
+                  gateway_.agent_count,
+                  bytes,
+                  burst,
+                  at_percent(whole, 50),
+                  at_percent(whole, 10),
+                  at_percent(whole, 90),
+                  at_percent(aead, 50),
+                  at_percent(fill, 50),
+                  {}};
+        for (unsigned i = 0; i < kStageCount; i++) f.stages[i] = at_percent(stages[i], 50);
         return f;
     }
 
@@ -185,8 +196,10 @@ class Bench
     {
         rte_eth_conf conf{};
         if (rte_eth_dev_configure(port, 1, 1, &conf) != 0 ||
-            rte_eth_rx_queue_setup(port, 0, 512, SOCKET_ID_ANY, nullptr, gateway_.shared.pool) != 0 ||
-            rte_eth_tx_queue_setup(port, 0, 512, SOCKET_ID_ANY, nullptr) != 0 || rte_eth_dev_start(port) != 0)
+            rte_eth_rx_queue_setup(port, 0, 512, SOCKET_ID_ANY, nullptr, gateway_.shared.pool) !=
+                0 ||
+            rte_eth_tx_queue_setup(port, 0, 512, SOCKET_ID_ANY, nullptr) != 0 ||
+            rte_eth_dev_start(port) != 0)
             test::give_up("the ring device does not start");
         gateway_.shared.queues[port][0] = {port, 0};
     }
@@ -222,17 +235,19 @@ class Bench
                 auto* frame = reinterpret_cast<uint8_t*>(
                     rte_pktmbuf_append(mbufs[i], static_cast<uint16_t>(14 + bytes)));
                 test::write_ethernet(frame, gateway_.shared.port_macs[1], test::kServerMac);
-                test::write_udp(frame + 14, bytes, test::v4(test::kServer), test::agent_v4(agent), kServerPort, kAgentPort);
+                test::write_udp(frame + 14, bytes, test::v4(test::kServer), test::agent_v4(agent),
+                                kServerPort, kAgentPort);
                 batch.push_back({mbufs[i], agent, 0});
                 continue;
             }
             const uint32_t text = wg::padded_bytes(bytes, test::kTunnelMtu);
             const uint32_t udp = 8 + 32 + text;
-            auto* frame =
-                reinterpret_cast<uint8_t*>(rte_pktmbuf_append(mbufs[i], static_cast<uint16_t>(14 + 20 + udp)));
+            auto* frame = reinterpret_cast<uint8_t*>(
+                rte_pktmbuf_append(mbufs[i], static_cast<uint16_t>(14 + 20 + udp)));
             const api::Endpoint from = test::agent_endpoint(agent);
             test::write_ethernet(frame, gateway_.shared.port_macs[0], test::kGatewayMac);
-            test::write_udp(frame + 14, 28, from.address, test::v4(test::kWanAddress), from.port, test::kListenPort);
+            test::write_udp(frame + 14, 28, from.address, test::v4(test::kWanAddress), from.port,
+                            test::kListenPort);
             uint8_t* ip = frame + 14;
             test::put16(ip + 2, 20 + udp);
             test::put16(ip + 10, 0);
@@ -244,8 +259,10 @@ class Bench
             header->counter.set(counters_[agent]);
             uint8_t* inner = ip + 28 + sizeof(wg::DataHeader);
             std::memset(inner + bytes, 0, text - bytes);
-            test::write_udp(inner, bytes, test::agent_v4(agent), test::v4(test::kServer), kAgentPort, kServerPort);
-            jobs.push_back({sessions_[agent]->receive_key.data(), counters_[agent], inner, text, false});
+            test::write_udp(inner, bytes, test::agent_v4(agent), test::v4(test::kServer),
+                            kAgentPort, kServerPort);
+            jobs.push_back(
+                {sessions_[agent]->receive_key.data(), counters_[agent], inner, text, false});
             batch.push_back({mbufs[i], agent, counters_[agent]++});
         }
         crypto::seal_batch(jobs);
@@ -272,7 +289,8 @@ class Bench
     }
 
     // Returns what filling the burst cost.
-    double run_stages(Direction direction, const std::vector<Prepared>& batch, std::vector<double>* stages)
+    double run_stages(Direction direction, const std::vector<Prepared>& batch,
+                      std::vector<double>* stages)
     {
         const auto packets = static_cast<double>(batch.size());
         uint64_t marks[kStageCount + 1];
@@ -299,8 +317,10 @@ class Bench
             const wg::Session& session = *sessions_[batch[i].agent];
             const auto& key = is_open ? session.receive_key : session.send_key;
             sum += key.data()[0];
-            jobs[i] = {key.data(), batch[i].counter,
-                       rte_pktmbuf_mtod(batch[i].mbuf, uint8_t*) + (is_open ? kOuterBytes + 16 : 14u), text, false};
+            jobs[i] = {
+                key.data(), batch[i].counter,
+                rte_pktmbuf_mtod(batch[i].mbuf, uint8_t*) + (is_open ? kOuterBytes + 16 : 14u),
+                text, false};
         }
         sink_ = sum;
         const uint64_t begin = read_tsc();
@@ -330,7 +350,8 @@ class Bench
     {
         for (unsigned i = 0; i < 128; i++)
             if (w_.counters.drops[i].load() != 0)
-                test::give_up(fmt::format("{} packets were dropped for reason {}", w_.counters.drops[i].load(), i));
+                test::give_up(fmt::format("{} packets were dropped for reason {}",
+                                          w_.counters.drops[i].load(), i));
     }
 
     static void expect(bool is_true, const char* what)
@@ -351,7 +372,8 @@ class Bench
     {
         const auto* frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
         uint8_t sent[2048];
-        test::write_udp(sent, bytes, test::agent_v4(one.agent), test::v4(test::kServer), kAgentPort, kServerPort);
+        test::write_udp(sent, bytes, test::agent_v4(one.agent), test::v4(test::kServer), kAgentPort,
+                        kServerPort);
         expect(rte_pktmbuf_pkt_len(mbuf) == 14 + bytes, "its length");
         expect(std::memcmp(frame, test::kServerMac, 6) == 0, "its destination MAC");
         expect(std::memcmp(frame + 6, gateway_.shared.port_macs[1], 6) == 0, "its source MAC");
@@ -372,11 +394,13 @@ class Bench
         expect(dp::fold_checksum(dp::sum_of(frame + 14, 20)) == 0, "its outer checksum");
         const auto* header = reinterpret_cast<const wg::DataHeader*>(frame + kOuterBytes);
         expect(header->receiver_index.get() == session.remote_index, "its receiver index");
-        crypto::AeadJob job{session.send_key.data(), header->counter.get(), frame + kOuterBytes + 16, text, false};
+        crypto::AeadJob job{session.send_key.data(), header->counter.get(),
+                            frame + kOuterBytes + 16, text, false};
         crypto::open_batch({&job, 1});
         expect(job.is_authentic, "its tag");
         uint8_t sent[2048];
-        test::write_udp(sent, bytes, test::v4(test::kServer), test::agent_v4(one.agent), kServerPort, kAgentPort);
+        test::write_udp(sent, bytes, test::v4(test::kServer), test::agent_v4(one.agent),
+                        kServerPort, kAgentPort);
         expect_inner(frame + kOuterBytes + 16, bytes, sent);
         for (uint32_t i = bytes; i < text; i++)
             expect(frame[kOuterBytes + 16 + i] == 0, "its padding");
@@ -395,14 +419,12 @@ class Bench
 // Rows of one direction and number of agents, columns by size and burst.
 void print_table(std::span<const Figures> columns)
 {
-    fmt::print("\n{}, {} agent(s), TSC cycles per packet\n{:<22}", name_of(columns[0].direction), columns[0].agents,
-               "bytes/burst");
-    for (const Figures& f : columns)
-        fmt::print("{:>10}", fmt::format("{}/{}", f.bytes, f.burst));
+    fmt::print("\n{}, {} agent(s), TSC cycles per packet\n{:<22}", name_of(columns[0].direction),
+               columns[0].agents, "bytes/burst");
+    for (const Figures& f : columns) fmt::print("{:>10}", fmt::format("{}/{}", f.bytes, f.burst));
     const auto row = [&](const char* name, auto value) {
         fmt::print("\n{:<22}", name);
-        for (const Figures& f : columns)
-            fmt::print("{:>10.0f}", value(f));
+        for (const Figures& f : columns) fmt::print("{:>10.0f}", value(f));
     };
     row("fill the burst", [](const Figures& f) { return f.fill; });
     for (unsigned i = 0; i < kStageCount; i++)
@@ -419,18 +441,20 @@ void print_table(std::span<const Figures> columns)
 // Least squares over the sizes: a + b * bytes.
 void print_slopes(std::span<const Figures> all)
 {
-    fmt::print("\nTSC cycles per packet as a + b * bytes\n{:<28}{:>24}{:>24}{:>24}\n", "", "whole", "AEAD",
-               "over cryptography");
+    fmt::print("\nTSC cycles per packet as a + b * bytes\n{:<28}{:>24}{:>24}{:>24}\n", "", "whole",
+               "AEAD", "over cryptography");
     std::vector<std::string> done;
     for (const Figures& first : all) {
-        const std::string name = fmt::format("{} {} agents, burst {}", name_of(first.direction), first.agents, first.burst);
+        const std::string name = fmt::format("{} {} agents, burst {}", name_of(first.direction),
+                                             first.agents, first.burst);
         if (std::find(done.begin(), done.end(), name) != done.end())
             continue;
         done.push_back(name);
         const auto fit = [&](auto value) -> std::string {
             double n = 0, x = 0, y = 0, xx = 0, xy = 0;
             for (const Figures& f : all) {
-                if (f.direction != first.direction || f.agents != first.agents || f.burst != first.burst)
+                if (f.direction != first.direction || f.agents != first.agents ||
+                    f.burst != first.burst)
                     continue;
                 n += 1;
                 x += f.bytes;
@@ -443,24 +467,29 @@ void print_slopes(std::span<const Figures> all)
             const double slope = (n * xy - x * y) / (n * xx - x * x);
             return fmt::format("{:.0f} + {:.3f} * bytes", (y - slope * x) / n, slope);
         };
-        fmt::print("{:<28}{:>24}{:>24}{:>24}\n", name, fit([](const Figures& f) { return f.whole; }),
-                   fit([](const Figures& f) { return f.aead; }), fit([](const Figures& f) { return f.over(); }));
+        fmt::print("{:<28}{:>24}{:>24}{:>24}\n", name,
+                   fit([](const Figures& f) { return f.whole; }),
+                   fit([](const Figures& f) { return f.aead; }),
+                   fit([](const Figures& f) { return f.over(); }));
     }
 }
 
 void write_json(const std::string& path, std::span<const Figures> all, unsigned run_length)
 {
     std::ofstream out(path);
-    out << fmt::format("{{\"unit\": \"TSC cycles per packet, median\", \"kernel\": \"{}\", \"compiler\": \"{}\", "
-                       "\"tsc_hz\": {}, \"run_length\": {}, \"cases\": [",
-                       crypto::kernel_name(), __VERSION__, rte_get_tsc_hz(), run_length);
+    out << fmt::format(
+        "{{\"unit\": \"TSC cycles per packet, median\", \"kernel\": \"{}\", \"compiler\": \"{}\", "
+        "\"tsc_hz\": {}, \"run_length\": {}, \"cases\": [",
+        crypto::kernel_name(), __VERSION__, rte_get_tsc_hz(), run_length);
     const char* comma = "";
     for (const Figures& f : all) {
-        out << fmt::format("{}\n  {{\"direction\": \"{}\", \"agents\": {}, \"bytes\": {}, \"burst\": {}, \"whole\": {:.1f}, "
-                           "\"p10\": {:.1f}, \"p90\": {:.1f}, \"aead\": {:.1f}, \"over\": {:.1f}, \"stages\": "
-                           "{{\"fill\": {:.1f}",
-                           comma, name_of(f.direction), f.agents, f.bytes, f.burst, f.whole, f.whole_p10, f.whole_p90,
-                           f.aead, f.over(), f.fill);
+        out << fmt::format(
+            "{}\n  {{\"direction\": \"{}\", \"agents\": {}, \"bytes\": {}, \"burst\": {}, "
+            "\"whole\": {:.1f}, "
+            "\"p10\": {:.1f}, \"p90\": {:.1f}, \"aead\": {:.1f}, \"over\": {:.1f}, \"stages\": "
+            "{{\"fill\": {:.1f}",
+            comma, name_of(f.direction), f.agents, f.bytes, f.burst, f.whole, f.whole_p10,
+            f.whole_p90, f.aead, f.over(), f.fill);
         for (unsigned i = 0; i < kStageCount; i++)
             out << fmt::format(", \"{}\": {:.1f}", kStages[i].name, f.stages[i]);
         out << "}}";
@@ -477,9 +506,12 @@ int run(int argc, char** argv)
     std::string json, only;
     CLI::App app{"Cycles per packet of the pipeline, beside those of its cryptography"};
     app.add_option("--agents", agents)->delimiter(',');
-    app.add_option("--sizes", sizes, "inner packets in bytes")->delimiter(',')->check(CLI::Range(64, 1420));
+    app.add_option("--sizes", sizes, "inner packets in bytes")
+        ->delimiter(',')
+        ->check(CLI::Range(64, 1420));
     app.add_option("--bursts", bursts)->delimiter(',')->check(CLI::Range(1, 64));
-    app.add_option("--run-length", run_length, "packets of one agent in a row")->check(CLI::Range(1, 64));
+    app.add_option("--run-length", run_length, "packets of one agent in a row")
+        ->check(CLI::Range(1, 64));
     app.add_option("--samples", samples, "bursts per case and way of measuring");
     app.add_option("--json", json, "also write the figures to this file");
     app.add_option("--direction", only)->check(CLI::IsMember({"open", "seal"}));
@@ -490,8 +522,9 @@ int run(int argc, char** argv)
         test::give_up(error);
     test::start_bare_eal({"--vdev=net_ring0", "--vdev=net_ring1"}, 128);
     crypto::prepare_thread();
-    fmt::print("kernel {}, TSC {:.0f} MHz, compiler {}, each {} packet(s) of another agent\n", crypto::kernel_name(),
-               static_cast<double>(rte_get_tsc_hz()) / 1e6, __VERSION__, run_length);
+    fmt::print("kernel {}, TSC {:.0f} MHz, compiler {}, each {} packet(s) of another agent\n",
+               crypto::kernel_name(), static_cast<double>(rte_get_tsc_hz()) / 1e6, __VERSION__,
+               run_length);
     std::vector<Figures> all;
     for (const uint32_t count : agents) {
         Bench bench(count, run_length);

@@ -83,7 +83,8 @@ int agents(const Context& context, const std::string& only)
 void add_agents_command(CLI::App& app, Context& context)
 {
     auto only = std::make_shared<std::string>();
-    auto* command = app.add_subcommand("agents", "Lists the agents: endpoint, latest handshake, bytes.");
+    auto* command =
+        app.add_subcommand("agents", "Lists the agents: endpoint, latest handshake, bytes.");
     command->add_option("NAME", *only, "this agent alone");
     command->callback([&context, only] {
         context.command = [&context, only] { return agents(context, *only); };

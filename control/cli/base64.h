@@ -24,13 +24,12 @@ inline bool key_from_base64(std::string_view text, std::span<uint8_t, 32> key)
 {
     while (!text.empty() && (text.back() == ' ' || text.back() == '\r' || text.back() == '\n'))
         text.remove_suffix(1);
-    while (!text.empty() && text.front() == ' ')
-        text.remove_prefix(1);
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
     size_t bytes = 0;
     const char* end = nullptr;
     return text.size() == 44 &&
-           sodium_base642bin(key.data(), key.size(), text.data(), text.size(), nullptr, &bytes, &end,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           sodium_base642bin(key.data(), key.size(), text.data(), text.size(), nullptr, &bytes,
+                             &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
            bytes == 32 && end == text.data() + text.size();
 }
 

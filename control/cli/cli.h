@@ -1,8 +1,8 @@
-// The program `sandgate`: one file per noun, each adding its commands to the same CLI11 tree. run() is main()
-// with its streams as arguments, so that tests read what a person would.
+// The program `sandgate`: one file per noun, each adding its commands to the same CLI11 tree. run()
+// is main() with its streams as arguments, so that tests read what a person would.
 //
-// Exit codes: 0 done, 1 refused or failed, 2 usage, 3 control cannot be reached. `status` has its own: 0 ok,
-// 1 degraded, 2 down.
+// Exit codes: 0 done, 1 refused or failed, 2 usage, 3 control cannot be reached. `status` has its
+// own: 0 ok, 1 degraded, 2 down.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -13,7 +13,13 @@
 
 namespace sandgate::control {
 
-enum ExitCode : int { kDone = 0, kRefused = 1, kUsage = 2, kUnreachable = 3 };
+enum ExitCode : int
+{
+    kDone = 0,
+    kRefused = 1,
+    kUsage = 2,
+    kUnreachable = 3
+};
 
 constexpr const char* kDefaultConfig = "/etc/sandgate/sandgate.yaml";
 constexpr const char* kDefaultSocket = "/run/sandgate/control.sock";
@@ -25,8 +31,8 @@ struct Context
     std::ostream& out;
     std::ostream& err;
     bool is_json = false;
-    std::string socket;  // --socket or SANDGATE_SOCKET
-    std::string config;  // --config or SANDGATE_CONFIG
+    std::string socket;            // --socket or SANDGATE_SOCKET
+    std::string config;            // --config or SANDGATE_CONFIG
     std::function<int()> command;  // what the arguments chose
     std::function<int64_t()> now_unix;
 
@@ -49,7 +55,8 @@ void add_completion_commands(CLI::App& app, Context& context);  // completion ba
 int run(int argc, const char* const* argv, std::istream& in, std::ostream& out, std::ostream& err,
         std::function<int64_t()> now_unix);
 
-// One request to control. False: control cannot be reached, or what came is no answer; `fault` is the sentence.
+// One request to control. False: control cannot be reached, or what came is no answer; `fault` is
+// the sentence.
 bool ask(const Context& context, const boost::json::object& request, boost::json::object& response,
          std::string& fault);
 

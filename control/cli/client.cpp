@@ -1,4 +1,5 @@
-// The CLI's side of the control socket: one line out, one line back (control/daemon/control_server.h).
+// The CLI's side of the control socket: one line out, one line back
+// (control/daemon/control_server.h).
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -43,7 +44,8 @@ std::string socket_of(const Context& context)
 std::string advice(int error)
 {
     if (error == ENOENT || error == ECONNREFUSED)
-        return "Is sandgate-control running? Start it, or name its socket with --socket or --config.";
+        return "Is sandgate-control running? Start it, or name its socket with --socket or "
+               "--config.";
     if (error == EACCES)
         return "Use sudo, or join the group of Sandgate's service.";
     return "";
@@ -66,7 +68,8 @@ bool ask(const Context& context, const boost::json::object& request, boost::json
     if (socket.fd < 0 ||
         connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
         const int error = errno;
-        fault = "Control cannot be reached at " + path + ": " + std::strerror(error) + ". " + advice(error);
+        fault = "Control cannot be reached at " + path + ": " + std::strerror(error) + ". " +
+                advice(error);
         return false;
     }
     const std::string line = boost::json::serialize(request) + "\n";

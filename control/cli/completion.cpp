@@ -10,7 +10,8 @@ void add_completion_commands(CLI::App& app, Context& context)
 {
     auto* completion = app.add_subcommand("completion", "Completion for shells.");
     completion->require_subcommand(1);
-    auto* bash = completion->add_subcommand("bash", "Prints the completion for bash; use: source <(sandgate completion bash)");
+    auto* bash = completion->add_subcommand(
+        "bash", "Prints the completion for bash; use: source <(sandgate completion bash)");
     bash->callback([&context] {
         context.command = [&context] {
             if (context.is_json)

@@ -18,8 +18,7 @@ std::string quoted(const std::string& word)
     if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos)
         return word;
     std::string out = "'";
-    for (const char c : word)
-        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return out + "'";
 }
 
@@ -52,7 +51,8 @@ void add_dataplane_commands(CLI::App& app, Context& context)
     };
     auto options = std::make_shared<Options>();
     auto* command = app.add_subcommand(
-        "dataplane-args", "Prints the arguments of sandgate-dataplane for a policy file, one per line.");
+        "dataplane-args",
+        "Prints the arguments of sandgate-dataplane for a policy file, one per line.");
     command->add_option("FILE", options->file, "the file; default: --config");
     command->add_flag("--shell", options->for_shell, "one line, quoted for a shell");
     command->callback([&context, options] {

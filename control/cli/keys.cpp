@@ -31,14 +31,15 @@ int put_key(const Context& context, const crypto::Secret<32>& key, const std::st
     }
     const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
-        return context.fail(kRefused, path + " exists; a key is never overwritten. Remove it first or"
-                                             " choose another name.");
+        return context.fail(kRefused, path +
+                                          " exists; a key is never overwritten. Remove it first or"
+                                          " choose another name.");
     if (fd < 0)
         return context.fail(kRefused, path + " cannot be made: " + std::strerror(errno) + ".");
     text += "\n";
-    const bool is_written = fchmod(fd, 0600) == 0 &&
-                            write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                            fsync(fd) == 0;
+    const bool is_written =
+        fchmod(fd, 0600) == 0 &&
+        write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
     const int error = errno;
     close(fd);
     crypto::wipe(text.data(), text.size());
@@ -80,8 +81,9 @@ int pubkey(const Context& context, const std::string& path)
         const bool is_key = key_from_base64(line, key.span());
         crypto::wipe(line.data(), line.size());
         if (!is_key)
-            return context.fail(kRefused, "What came on the standard input is no key: 44 characters of base64"
-                                          " are expected, as `sandgate keygen` prints them.");
+            return context.fail(kRefused,
+                                "What came on the standard input is no key: 44 characters of base64"
+                                " are expected, as `sandgate keygen` prints them.");
     }
     const std::string text = key_to_base64(crypto::public_key_of(key));
     if (context.is_json)
@@ -100,7 +102,8 @@ void add_key_commands(CLI::App& app, Context& context)
         std::string out, in;
     };
     auto options = std::make_shared<Options>();
-    const auto add = [&](const char* name, const char* what, int (*make)(const Context&, const std::string&)) {
+    const auto add = [&](const char* name, const char* what,
+                         int (*make)(const Context&, const std::string&)) {
         auto* command = app.add_subcommand(name, what);
         command->add_option("--out", options->out,
                             "write a new file of mode 0600 instead of the standard output");

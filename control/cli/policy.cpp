@@ -24,12 +24,13 @@ int refuse(const Context& context, const std::vector<Error>& errors)
         json::array list;
         for (const Error& error : errors)
             list.push_back({{"where", error.where}, {"what", error.what}});
-        context.print({{"ok", false}, {"error", errors.front().text()}, {"errors", std::move(list)}});
+        context.print(
+            {{"ok", false}, {"error", errors.front().text()}, {"errors", std::move(list)}});
         return kRefused;
     }
-    for (const Error& error : errors)
-        context.err << error.text() << "\n";
-    context.err << "sandgate: " << counted(errors.size(), "error") << "; the file would be refused.\n";
+    for (const Error& error : errors) context.err << error.text() << "\n";
+    context.err << "sandgate: " << counted(errors.size(), "error")
+                << "; the file would be refused.\n";
     return kRefused;
 }
 
@@ -63,7 +64,8 @@ int check(const Context& context, const std::string& file, bool has_keys)
                        {"grants", loaded.policy.grants.size()},
                        {"bytes", compiled->bytes.size()}});
     else
-        context.out << fmt::format("{} is good: {}, {}.\n", file, counted(loaded.policy.agent_count(), "agent"),
+        context.out << fmt::format("{} is good: {}, {}.\n", file,
+                                   counted(loaded.policy.agent_count(), "agent"),
                                    counted(loaded.policy.grants.size(), "grant"));
     return kDone;
 }
@@ -106,7 +108,8 @@ void add_policy_commands(CLI::App& app, Context& context)
     auto* policy = app.add_subcommand("policy", "The policy file.");
     policy->require_subcommand(1);
     auto* checking = policy->add_subcommand(
-        "check", "Says whether a file would be accepted, with every error's line, column and key path.");
+        "check",
+        "Says whether a file would be accepted, with every error's line, column and key path.");
     checking->add_option("FILE", options->file, "the file; default: --config");
     checking->add_flag("--keys", options->has_keys, "also read the key files, as control would");
     checking->callback([&context, options] {
@@ -115,8 +118,8 @@ void add_policy_commands(CLI::App& app, Context& context)
                          options->has_keys);
         };
     });
-    auto* applying =
-        policy->add_subcommand("apply", "Asks control to read its file now and waits until it is in force.");
+    auto* applying = policy->add_subcommand(
+        "apply", "Asks control to read its file now and waits until it is in force.");
     applying->callback([&context] { context.command = [&context] { return apply(context); }; });
 }
 

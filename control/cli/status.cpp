@@ -1,4 +1,5 @@
-// sandgate status: is the gateway well, and if not, why. The exit code says it, too: 0 ok, 1 degraded, 2 down.
+// sandgate status: is the gateway well, and if not, why. The exit code says it, too: 0 ok, 1
+// degraded, 2 down.
 #include <fmt/format.h>
 
 #include <iostream>
@@ -43,7 +44,8 @@ bool is_true(const json::value& in, const char* name)
 void print_for_people(const Context& context, const json::value& all)
 {
     const json::value nothing = json::object{};
-    const json::value& dataplane = find(all, "dataplane") != nullptr ? *find(all, "dataplane") : nothing;
+    const json::value& dataplane =
+        find(all, "dataplane") != nullptr ? *find(all, "dataplane") : nothing;
     const json::value& policy = find(all, "policy") != nullptr ? *find(all, "policy") : nothing;
     const json::value& control = find(all, "control") != nullptr ? *find(all, "control") : nothing;
     auto& out = context.out;
@@ -76,10 +78,12 @@ void print_for_people(const Context& context, const json::value& all)
     const json::value* ports = find(dataplane, "ports");
     if (ports == nullptr || !ports->is_array() || ports->as_array().empty())
         return;
-    Table table({"PORT", "RECEIVED", "PACKETS", "SENT", "PACKETS"}, {false, true, true, true, true});
+    Table table({"PORT", "RECEIVED", "PACKETS", "SENT", "PACKETS"},
+                {false, true, true, true, true});
     for (const json::value& port : ports->as_array())
         table.add({text(port, "name"), human_bytes(number(port, "rx_bytes")),
-                   std::to_string(number(port, "rx_packets")), human_bytes(number(port, "tx_bytes")),
+                   std::to_string(number(port, "rx_packets")),
+                   human_bytes(number(port, "tx_bytes")),
                    std::to_string(number(port, "tx_packets"))});
     out << "\n" << table.to_text();
 }

@@ -14,8 +14,7 @@ std::string human_bytes(uint64_t bytes)
         return fmt::format("{} B", bytes);
     double value = static_cast<double>(bytes) / 1024;
     unsigned unit = 0;
-    for (; value >= 1024 && unit < 5; unit++)
-        value /= 1024;
+    for (; value >= 1024 && unit < 5; unit++) value /= 1024;
     return fmt::format("{:.2f} {}", value, kUnits[unit]);
 }
 
@@ -40,7 +39,8 @@ std::string human_duration(int64_t seconds)
         seconds %= unit.seconds;
         if (count == 0 || parts == 2)
             continue;
-        text += fmt::format("{}{} {}{}", parts != 0 ? ", " : "", count, unit.name, count == 1 ? "" : "s");
+        text += fmt::format("{}{} {}{}", parts != 0 ? ", " : "", count, unit.name,
+                            count == 1 ? "" : "s");
         parts++;
     }
     return text.empty() ? "0 seconds" : text;
@@ -73,8 +73,7 @@ std::string Table::to_text() const
 {
     std::vector<size_t> widths(right_.size(), 0);
     for (const auto& row : rows_)
-        for (size_t i = 0; i < row.size(); i++)
-            widths[i] = std::max(widths[i], row[i].size());
+        for (size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], row[i].size());
     std::string text;
     for (const auto& row : rows_) {
         std::string line;

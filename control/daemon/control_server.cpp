@@ -87,11 +87,12 @@ class ControlServer::Client : public std::enable_shared_from_this<Client>
     void write(const json::object& response, bool goes_on = true)
     {
         output_ = json::serialize(response) + "\n";
-        boost::asio::async_write(socket_, boost::asio::buffer(output_),
-                                 [self = shared_from_this(), goes_on](const error_code& error, size_t) {
-                                     if (!error && goes_on)
-                                         self->read();
-                                 });
+        boost::asio::async_write(
+            socket_, boost::asio::buffer(output_),
+            [self = shared_from_this(), goes_on](const error_code& error, size_t) {
+                if (!error && goes_on)
+                    self->read();
+            });
     }
 
   private:
@@ -103,10 +104,9 @@ class ControlServer::Client : public std::enable_shared_from_this<Client>
         const json::value request = json::parse(line, error);
         if (error || !request.is_object())
             return write(refusal("The request is not one JSON object per line."));
-        (*handler_)(request.as_object(), caller_,
-                    [self = shared_from_this()](const json::object& response) {
-                        self->write(response);
-                    });
+        (*handler_)(
+            request.as_object(), caller_,
+            [self = shared_from_this()](const json::object& response) { self->write(response); });
     }
     void close()
     {
@@ -139,7 +139,9 @@ std::string ControlServer::listen(const std::string& path, const std::optional<U
     probe.connect(stream_protocol::endpoint(path), error);
     if (!error)
         return "Another sandgate-control answers at " + path + "; stop it first.";
-    struct stat info{};
+    struct stat info
+    {
+    };
     if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode))
         unlink(path.c_str());
     acceptor_.open(stream_protocol(), error);
@@ -170,14 +172,16 @@ void ControlServer::stop()
 void ControlServer::accept()
 {
     acceptor_.async_accept([this](const error_code& error, stream_protocol::socket socket) {
-        if (error == boost::asio::error::operation_aborted || error == boost::asio::error::bad_descriptor)
+        if (error == boost::asio::error::operation_aborted ||
+            error == boost::asio::error::bad_descriptor)
             return;
         if (!error) {
             const auto caller = caller_of(socket.native_handle());
             auto client = std::make_shared<Client>(std::move(socket), caller.value_or(Caller{}),
                                                    handler_, clients_);
             if (!caller)
-                client->write(refusal("Only root and the members of Sandgate's group may ask."), false);
+                client->write(refusal("Only root and the members of Sandgate's group may ask."),
+                              false);
             else if (*clients_ > kMaxClients)
                 client->write(refusal("Too many clients are connected; try again."), false);
             else

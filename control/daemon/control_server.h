@@ -1,6 +1,7 @@
-// The control socket: a UNIX stream of JSON, one request and one response per line, both bounded. Who asks is
-// known from SO_PEERCRED: root and the service's own user may do everything, members of the service's group
-// may read, everyone else is refused. It carries requests to a handler and knows none of them itself.
+// The control socket: a UNIX stream of JSON, one request and one response per line, both bounded.
+// Who asks is known from SO_PEERCRED: root and the service's own user may do everything, members of
+// the service's group may read, everyone else is refused. It carries requests to a handler and
+// knows none of them itself.
 #pragma once
 
 #include <sys/types.h>
@@ -36,8 +37,8 @@ class ControlServer
     ControlServer(boost::asio::io_context& io, Handler handler);
     ~ControlServer();
 
-    // Binds the socket, mode 0660, owned by `owner` when given. A socket left by a dead process is replaced;
-    // one that answers is not. Returns the fault as a sentence, or an empty string.
+    // Binds the socket, mode 0660, owned by `owner` when given. A socket left by a dead process is
+    // replaced; one that answers is not. Returns the fault as a sentence, or an empty string.
     std::string listen(const std::string& path, const std::optional<User>& owner);
     void stop();
 

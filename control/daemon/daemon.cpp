@@ -44,10 +44,8 @@ Daemon::Daemon(boost::asio::io_context& io, DaemonOptions options, GatewaySync::
     : io_(io),
       options_(std::move(options)),
       now_unix_(std::move(now_unix)),
-      server_(io,
-              [this](const boost::json::object& request, const Caller& caller, Respond respond) {
-                  on_request(request, caller, std::move(respond));
-              }),
+      server_(io, [this](const boost::json::object& request, const Caller& caller,
+                         Respond respond) { on_request(request, caller, std::move(respond)); }),
       save_timer_(io)
 {
 }
@@ -56,7 +54,8 @@ Daemon::~Daemon() = default;
 
 std::string Daemon::prepare()
 {
-    // Also a file with errors may say where state and sockets are; what it does not say has its default.
+    // Also a file with errors may say where state and sockets are; what it does not say has its
+    // default.
     config::BulkCache cache;
     const config::LoadResult loaded = config::load_file(options_.config_file, cache);
     const auto default_to = [](std::string& option, const std::string& value) {
@@ -78,7 +77,8 @@ std::string Daemon::prepare()
         return fault;
     if (options_.user && geteuid() == 0) {
         for (const std::string& path : {options_.state_dir, state_path_, id_map_path_})
-            if (lchown(path.c_str(), options_.user->uid, options_.user->gid) != 0 && errno != ENOENT)
+            if (lchown(path.c_str(), options_.user->uid, options_.user->gid) != 0 &&
+                errno != ENOENT)
                 return "The file " + path + " cannot be given to " + options_.user->name + ": " +
                        std::strerror(errno) + ".";
     }
@@ -96,7 +96,8 @@ std::string Daemon::start()
     if (store_->discarded_bytes() != 0)
         spdlog::warn("{}: {} bytes of its tail were torn by a crash and are discarded", state_path_,
                      store_->discarded_bytes());
-    sync_ = std::make_unique<GatewaySync>(io_, *service_, *store_, options_.dataplane_socket, now_unix_);
+    sync_ = std::make_unique<GatewaySync>(io_, *service_, *store_, options_.dataplane_socket,
+                                          now_unix_);
     watch_ = std::make_unique<FileWatch>(io_, [this] { apply(false); });
     return "";
 }
@@ -146,16 +147,16 @@ void Daemon::apply(bool rereads_keys, GatewaySync::OnOutcome done)
 
 void Daemon::log_policy()
 {
-    spdlog::info("{} is good: agents {}, grants {}", service_->file(), service_->policy().agent_count(),
-                 service_->policy().grants.size());
+    spdlog::info("{} is good: agents {}, grants {}", service_->file(),
+                 service_->policy().agent_count(), service_->policy().grants.size());
 }
 
 void Daemon::log_errors()
 {
-    for (const Error& error : service_->errors())
-        spdlog::error("policy refused: {}", error.text());
-    spdlog::error("{}", service_->has_policy() ? "The last good policy stays in force."
-                                               : "There is no policy to push; the dataplane keeps what it has.");
+    for (const Error& error : service_->errors()) spdlog::error("policy refused: {}", error.text());
+    spdlog::error("{}", service_->has_policy()
+                            ? "The last good policy stays in force."
+                            : "There is no policy to push; the dataplane keeps what it has.");
 }
 
 void Daemon::watch_files()

@@ -1,5 +1,6 @@
-// sandgate-control as one object: the policy service, the dataplane's link, the state that outlives a restart,
-// the watch on the files and the control socket, all on one event loop. main.cpp adds signals and privileges.
+// sandgate-control as one object: the policy service, the dataplane's link, the state that outlives
+// a restart, the watch on the files and the control socket, all on one event loop. main.cpp adds
+// signals and privileges.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -43,8 +44,8 @@ class Daemon
     std::string start();
     // Reads key files while root may; a policy that is wrong says so in begin().
     void warm_keys();
-    // The first policy, the watch and the link. A bad policy file is no fault here: it is logged and kept for
-    // status, and the dataplane keeps what it has.
+    // The first policy, the watch and the link. A bad policy file is no fault here: it is logged
+    // and kept for status, and the dataplane keeps what it has.
     void begin();
     // Saves what is unsaved and closes everything.
     void stop();
@@ -81,7 +82,8 @@ class Daemon
     boost::asio::steady_timer save_timer_;
     std::string save_fault_;
     std::string watch_fault_;
-    // The dataplane's command line as the policy had it when this boot of the dataplane was first seen.
+    // The dataplane's command line as the policy had it when this boot of the dataplane was first
+    // seen.
     uint64_t arguments_boot_ = 0;
     std::vector<std::string> arguments_;
     std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

@@ -16,7 +16,8 @@ using boost::system::error_code;
 
 namespace {
 
-// Long enough for a writer that truncates and writes, short beside the 100 ms that a change may take.
+// Long enough for a writer that truncates and writes, short beside the 100 ms that a change may
+// take.
 constexpr std::chrono::milliseconds kGather{10};
 constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM;
 
@@ -64,7 +65,8 @@ std::string FileWatch::watch(const std::vector<std::string>& files)
     for (auto& [directory, names] : wanted) {
         const int wd = inotify_add_watch(inotify_.native_handle(), directory.c_str(), kEvents);
         if (wd < 0) {
-            fault = "The directory " + directory + " cannot be watched: " + std::strerror(errno) + ".";
+            fault =
+                "The directory " + directory + " cannot be watched: " + std::strerror(errno) + ".";
             continue;
         }
         directories_[directory] = wd;
@@ -95,9 +97,9 @@ void FileWatch::read_events()
             std::memcpy(&event, buffer + at, sizeof(event));
             const char* name = buffer + at + sizeof(event);
             const auto watched = names_.find(event.wd);
-            is_ours |= (event.mask & IN_Q_OVERFLOW) != 0 ||
-                       (watched != names_.end() && event.len != 0 &&
-                        watched->second.count(name) != 0);
+            is_ours |=
+                (event.mask & IN_Q_OVERFLOW) != 0 ||
+                (watched != names_.end() && event.len != 0 && watched->second.count(name) != 0);
             at += static_cast<ssize_t>(sizeof(event) + event.len);
         }
     }

@@ -45,8 +45,7 @@ GatewaySync::GatewaySync(boost::asio::io_context& io, PolicyService& service, St
             {[this](const api::WelcomeBody& welcome) { on_up(welcome); },
              [this](const std::string& why) { on_down(why); },
              [this](std::span<const api::SeedBody> notes) {
-                 for (const api::SeedBody& note : notes)
-                     store_.note(note);
+                 for (const api::SeedBody& note : notes) store_.note(note);
              }})
 {
     last_.error = "The dataplane has not answered yet.";
@@ -59,8 +58,9 @@ void GatewaySync::start()
     link_.start();
     // A socket that is not there is known at once.
     if (!link_.is_connecting())
-        spdlog::warn("the dataplane cannot be reached: {}; control tries again at least once a second",
-                     link_.fault());
+        spdlog::warn(
+            "the dataplane cannot be reached: {}; control tries again at least once a second",
+            link_.fault());
     arm_expiry();
 }
 
@@ -109,8 +109,8 @@ void GatewaySync::advance()
     is_busy_ = true;
     round_ = std::exchange(waiting_, {});
     if (!service_.has_policy())
-        return finish({false, "There is no valid policy yet; the dataplane keeps what it has.", 0, 0,
-                       false, 0});
+        return finish({false, "There is no valid policy yet; the dataplane keeps what it has.", 0,
+                       0, false, 0});
     if (!link_.is_up())
         return finish({false,
                        "The dataplane cannot be reached (" + link_.fault() +
@@ -124,7 +124,9 @@ bool GatewaySync::is_refused(const Reply& reply, const char* what)
 {
     if (!reply.is_error)
         return false;
-    finish({false, reply.is_lost ? reply.text : std::string("The dataplane refused ") + what + ": " + reply.text,
+    finish({false,
+            reply.is_lost ? reply.text
+                          : std::string("The dataplane refused ") + what + ": " + reply.text,
             0, 0, false, 0});
     return true;
 }
@@ -154,22 +156,21 @@ void GatewaySync::send_psks()
     if (orders.empty())
         return send_seeds();
     std::map<api::IdentityId, Secret32> sending;
-    for (const PskOrder& order : orders)
-        sending.emplace(order.identity, order.key->clone());
+    for (const PskOrder& order : orders) sending.emplace(order.identity, order.key->clone());
     link_.send_psks(orders, [this, alive = alive_,
                              sent = std::make_shared<std::map<api::IdentityId, Secret32>>(
                                  std::move(sending))](const Reply& reply) {
         if (!*alive || is_refused(reply, "the pre-shared keys"))
             return;
-        for (auto& [identity, psk] : *sent)
-            sent_psks_.insert_or_assign(identity, std::move(psk));
+        for (auto& [identity, psk] : *sent) sent_psks_.insert_or_assign(identity, std::move(psk));
         send_seeds();
     });
 }
 
 void GatewaySync::send_seeds()
 {
-    // Agents that the dataplane does not know yet, or no longer: their old initiations stay refused.
+    // Agents that the dataplane does not know yet, or no longer: their old initiations stay
+    // refused.
     std::vector<api::SeedBody> seeds;
     std::string error;
     const auto before = has_base_ ? api::read_snapshot(published_, error) : std::nullopt;
@@ -193,10 +194,10 @@ void GatewaySync::send_policy(bool as_snapshot)
 {
     if (has_base_ && !as_snapshot && next_compiled_ == published_compiled_)
         return remove_psks();
-    const api::Epoch epoch = std::max({store_.epoch(), dataplane_epoch_, epoch_in(next_compiled_)}) + 1;
+    const api::Epoch epoch =
+        std::max({store_.epoch(), dataplane_epoch_, epoch_in(next_compiled_)}) + 1;
     std::string error;
-    const auto before =
-        published_.empty() ? std::nullopt : api::read_snapshot(published_, error);
+    const auto before = published_.empty() ? std::nullopt : api::read_snapshot(published_, error);
     next_ = config::publish(next_compiled_, before ? &*before : nullptr, epoch);
     store_.note_epoch(epoch);
 
@@ -208,8 +209,9 @@ void GatewaySync::send_policy(bool as_snapshot)
                 if (!*alive)
                     return;
                 if (reply.is_error && !reply.is_lost) {
-                    spdlog::warn("the dataplane did not take a delta ({}); the whole policy follows",
-                                 reply.text);
+                    spdlog::warn(
+                        "the dataplane did not take a delta ({}); the whole policy follows",
+                        reply.text);
                     return send_policy(true);
                 }
                 if (is_refused(reply, "the policy"))
@@ -245,8 +247,7 @@ void GatewaySync::remove_psks()
     outcome.epoch = epoch_in(published_);
     if (orders.empty())
         return finish(std::move(outcome));
-    for (const PskOrder& order : orders)
-        sent_psks_.erase(order.identity);
+    for (const PskOrder& order : orders) sent_psks_.erase(order.identity);
     link_.send_psks(orders, [this, alive = alive_, outcome](const Reply& reply) {
         if (*alive && !is_refused(reply, "the removal of pre-shared keys"))
             finish(outcome);
@@ -258,8 +259,8 @@ void GatewaySync::finish(Outcome outcome)
     is_busy_ = false;
     dataplane_epoch_ = std::max(dataplane_epoch_, outcome.epoch);
     if (outcome.is_in_force && outcome.epoch != last_logged_)
-        spdlog::info("policy epoch {} is in force: {} of {} bytes, {:.1f} ms in the dataplane", outcome.epoch,
-                     outcome.is_delta ? "a delta" : "a snapshot", outcome.bytes,
+        spdlog::info("policy epoch {} is in force: {} of {} bytes, {:.1f} ms in the dataplane",
+                     outcome.epoch, outcome.is_delta ? "a delta" : "a snapshot", outcome.bytes,
                      static_cast<double>(outcome.took_ns) / 1e6);
     else if (!outcome.is_in_force && outcome.error != last_.error)
         spdlog::error("{}", outcome.error);
@@ -267,8 +268,7 @@ void GatewaySync::finish(Outcome outcome)
     last_ = std::move(outcome);
     const Outcome told = last_;
     const auto alive = alive_;
-    for (const OnOutcome& done : std::exchange(round_, {}))
-        done(told);
+    for (const OnOutcome& done : std::exchange(round_, {})) done(told);
     if (*alive)
         advance();
 }

@@ -1,7 +1,7 @@
-// Keeps the dataplane equal to the policy. On every new connection it sends everything: static key, PSKs,
-// seeds, snapshot, in this order, so that no handshake can complete with less than the policy asks. After
-// that, changes travel as deltas; a delta that the dataplane does not take is followed by the snapshot. What
-// is refused leaves the dataplane as it was and is kept for status.
+// Keeps the dataplane equal to the policy. On every new connection it sends everything: static key,
+// PSKs, seeds, snapshot, in this order, so that no handshake can complete with less than the policy
+// asks. After that, changes travel as deltas; a delta that the dataplane does not take is followed
+// by the snapshot. What is refused leaves the dataplane as it was and is kept for status.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -28,7 +28,7 @@ class GatewaySync
         api::Epoch epoch = 0;
         uint64_t took_ns = 0;  // as the dataplane measured it
         bool is_delta = false;
-        size_t bytes = 0;      // of the snapshot or delta; 0 when nothing had to be sent
+        size_t bytes = 0;  // of the snapshot or delta; 0 when nothing had to be sent
     };
     using OnOutcome = std::function<void(const Outcome&)>;
     using Clock = std::function<int64_t()>;  // seconds since 1970
@@ -40,8 +40,8 @@ class GatewaySync
     void start();
     void stop();
 
-    // Brings the dataplane to the service's current policy; `done` is called once, when that is in force, or
-    // refused, or cannot be sent now (it will be when the dataplane is back).
+    // Brings the dataplane to the service's current policy; `done` is called once, when that is in
+    // force, or refused, or cannot be sent now (it will be when the dataplane is back).
     void sync(OnOutcome done = {});
 
     DataplaneLink& link() { return link_; }

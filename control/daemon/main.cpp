@@ -1,4 +1,5 @@
-// sandgate-control: keeps the dataplane equal to the policy file and answers the CLI (docs/operations.md).
+// sandgate-control: keeps the dataplane equal to the policy file and answers the CLI
+// (docs/operations.md).
 #include <signal.h>
 #include <sodium.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -35,7 +36,8 @@ void notify_service_manager(const char* text)
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    sendto(fd, text, std::strlen(text), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+    sendto(fd, text, std::strlen(text), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+           length);
     close(fd);
 }
 
@@ -49,26 +51,30 @@ int fail(const std::string& sentence)
 
 int main(int argc, char** argv)
 {
-    CLI::App app("Keeps the dataplane equal to the policy file and answers `sandgate`.\n"
-                 "Exit codes: 0 stopped by a signal, 1 cannot start, 2 usage.");
+    CLI::App app(
+        "Keeps the dataplane equal to the policy file and answers `sandgate`.\n"
+        "Exit codes: 0 stopped by a signal, 1 cannot start, 2 usage.");
     DaemonOptions options;
     std::string user_name;
     bool is_foreground = true;
     app.add_option("--config", options.config_file, "the policy file")->required();
-    app.add_flag("--foreground", is_foreground, "do not fork; control never does, so this is the default");
+    app.add_flag("--foreground", is_foreground,
+                 "do not fork; control never does, so this is the default");
     app.add_option("--state-dir", options.state_dir, "instead of the policy's control.state_dir");
     app.add_option("--socket", options.control_socket, "instead of the policy's control.socket");
     app.add_option("--dataplane-socket", options.dataplane_socket,
                    "instead of the policy's dataplane.control_socket");
-    app.add_option("--user", user_name, "the account to become when started as root (default: sandgate)");
+    app.add_option("--user", user_name,
+                   "the account to become when started as root (default: sandgate)");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     spdlog::set_default_logger(spdlog::stderr_logger_mt("control"));
-    spdlog::set_pattern(std::getenv("JOURNAL_STREAM") != nullptr ? "%l: %v"
-                                                                 : "%Y-%m-%d %H:%M:%S.%e sandgate-control %l: %v");
+    spdlog::set_pattern(std::getenv("JOURNAL_STREAM") != nullptr
+                            ? "%l: %v"
+                            : "%Y-%m-%d %H:%M:%S.%e sandgate-control %l: %v");
     if (sodium_init() < 0)
         return fail("The cryptographic library cannot be initialised.");
     signal(SIGPIPE, SIG_IGN);
@@ -80,8 +86,9 @@ int main(int argc, char** argv)
         if (!options.user && !user_name.empty())
             return fail("There is no user " + user_name + "; create it or leave out --user.");
         if (!options.user)
-            spdlog::warn("there is no user sandgate, so control keeps root's files, without capabilities;"
-                         " create the user or give --user");
+            spdlog::warn(
+                "there is no user sandgate, so control keeps root's files, without capabilities;"
+                " create the user or give --user");
     }
     const auto user = options.user;
     boost::asio::io_context io(1);

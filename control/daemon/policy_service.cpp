@@ -52,14 +52,17 @@ int64_t expiry_of(const uint8_t* row)
 
 Result<const Secret32*> KeyCache::get(const std::string& path)
 {
-    struct stat info{};
+    struct stat info
+    {
+    };
     const bool is_seen = lstat(path.c_str(), &info) == 0;
     const auto known = entries_.find(path);
     if (known != entries_.end()) {
         const Entry& entry = known->second;
-        if (is_seen ? entry.modified_ns == nanoseconds(info.st_mtim) &&
-                          entry.changed_ns == nanoseconds(info.st_ctim) && entry.inode == info.st_ino
-                    : errno == EACCES)
+        if (is_seen
+                ? entry.modified_ns == nanoseconds(info.st_mtim) &&
+                      entry.changed_ns == nanoseconds(info.st_ctim) && entry.inode == info.st_ino
+                : errno == EACCES)
             return &entry.key;
     }
     auto loaded = config::load_key_file(path);
@@ -125,8 +128,7 @@ bool PolicyService::reload(bool rereads_keys)
 
     std::set<const config::AgentList*> unchanged;
     if (!rereads_keys && compiled_)
-        for (const auto& list : compiled_->agent_lists)
-            unchanged.insert(list.get());
+        for (const auto& list : compiled_->agent_lists) unchanged.insert(list.get());
     std::set<const config::Agent*> fresh;
     for (const auto& list : next.agent_lists)
         if (unchanged.count(list.get()) == 0)
@@ -181,7 +183,8 @@ std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix) const
     });
     if (is_changed) {
         const uint64_t checksum = api::snapshot_checksum(bytes);
-        std::memcpy(bytes.data() + offsetof(api::SnapshotHeader, checksum), &checksum, sizeof(checksum));
+        std::memcpy(bytes.data() + offsetof(api::SnapshotHeader, checksum), &checksum,
+                    sizeof(checksum));
     }
     return bytes;
 }

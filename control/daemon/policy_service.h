@@ -1,8 +1,10 @@
-// The policy as control holds it: file in, compiled snapshot and keys out. A file that is refused changes
-// nothing; the last good policy stays, with the faults beside it for status and log. Knows no socket.
+// The policy as control holds it: file in, compiled snapshot and keys out. A file that is refused
+// changes nothing; the last good policy stays, with the faults beside it for status and log. Knows
+// no socket.
 //
-// Key files are read once and again when they change. A key that was read before root was dropped stays
-// usable while its file is unchanged, although the file can no longer be opened (docs/operations.md, "Keys").
+// Key files are read once and again when they change. A key that was read before root was dropped
+// stays usable while its file is unchanged, although the file can no longer be opened
+// (docs/operations.md, "Keys").
 #pragma once
 
 #include <sys/types.h>
@@ -49,9 +51,9 @@ class PolicyService
     // Before the first reload().
     Result<Done> load_ids();
 
-    // Reads, validates and compiles the file. True: the policy is the current one now. False: errors() says
-    // why, and everything else is as before. PSK files of agents in unchanged files are looked at again only
-    // when rereads_keys.
+    // Reads, validates and compiles the file. True: the policy is the current one now. False:
+    // errors() says why, and everything else is as before. PSK files of agents in unchanged files
+    // are looked at again only when rereads_keys.
     bool reload(bool rereads_keys);
     // Reads the key files that this process may read, while it still may.
     void warm_keys();

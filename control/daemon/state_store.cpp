@@ -30,8 +30,7 @@ constexpr uint64_t kSlackRecords = 1024;       // a journal this small is never 
 uint64_t fnv1a(const uint8_t* bytes, size_t count)
 {
     uint64_t h = 0xcbf29ce484222325;
-    for (size_t i = 0; i < count; i++)
-        h = (h ^ bytes[i]) * 0x100000001b3;
+    for (size_t i = 0; i < count; i++) h = (h ^ bytes[i]) * 0x100000001b3;
     return h;
 }
 
@@ -126,7 +125,9 @@ std::string StateStore::open()
         return fault(path_, "cannot be opened; control needs a state directory that it may write");
     uint64_t good = 0;
     std::vector<uint8_t> block(sizeof(Record) * 4096);
-    struct stat info{};
+    struct stat info
+    {
+    };
     if (fstat(fd_, &info) != 0)
         return fault(path_, "cannot be examined");
     bool is_torn = false;
@@ -201,9 +202,10 @@ std::string StateStore::flush()
     bytes.reserve(sizeof(Record) * (unsaved_.size() + 1));
     if (is_epoch_unsaved_)
         append_epoch(bytes, epoch_);
-    for (const api::IdentityId identity : unsaved_)
-        append_seed(bytes, seeds_.at(identity));
-    struct stat info{};
+    for (const api::IdentityId identity : unsaved_) append_seed(bytes, seeds_.at(identity));
+    struct stat info
+    {
+    };
     if (fstat(fd_, &info) != 0)
         return fault(path_, "cannot be examined");
     if (!write_all(fd_, bytes.data(), bytes.size()) || fdatasync(fd_) != 0) {
@@ -224,8 +226,7 @@ std::string StateStore::rewrite()
     std::vector<uint8_t> bytes;
     bytes.reserve(sizeof(Record) * (seeds_.size() + 1));
     append_epoch(bytes, epoch_);
-    for (const auto& [identity, seed] : seeds_)
-        append_seed(bytes, seed);
+    for (const auto& [identity, seed] : seeds_) append_seed(bytes, seed);
     const std::string error = write_atomically(
         path_, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
     if (!error.empty())
@@ -250,8 +251,7 @@ std::vector<api::SeedBody> StateStore::all() const
 {
     std::vector<api::SeedBody> list;
     list.reserve(seeds_.size());
-    for (const auto& [identity, seed] : seeds_)
-        list.push_back(seed);
+    for (const auto& [identity, seed] : seeds_) list.push_back(seed);
     return list;
 }
 

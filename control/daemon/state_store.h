@@ -1,10 +1,12 @@
-// What outlives a restart of both programs: each agent's greatest handshake timestamp and last confirmed
-// endpoint, and the last epoch that was published. Without the timestamps a recorded initiation could be
-// replayed after a restart; without the endpoints the gateway could not initiate.
+// What outlives a restart of both programs: each agent's greatest handshake timestamp and last
+// confirmed endpoint, and the last epoch that was published. Without the timestamps a recorded
+// initiation could be replayed after a restart; without the endpoints the gateway could not
+// initiate.
 //
-// On disk it is a journal of fixed records, each with its own checksum: a later record of an agent replaces
-// an earlier one, and a torn tail is cut off on loading, so a crash loses at most the last unsynchronised
-// second. When the journal holds far more records than agents it is rewritten beside and renamed over.
+// On disk it is a journal of fixed records, each with its own checksum: a later record of an agent
+// replaces an earlier one, and a torn tail is cut off on loading, so a crash loses at most the last
+// unsynchronised second. When the journal holds far more records than agents it is rewritten beside
+// and renamed over.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +29,9 @@ class StateStore
     StateStore(const StateStore&) = delete;
     StateStore& operator=(const StateStore&) = delete;
 
-    // Reads the journal and opens it for appending; a missing file is an empty state. Returns the fault as a
-    // sentence, or an empty string. A damaged tail is no fault: `discarded_bytes()` tells.
+    // Reads the journal and opens it for appending; a missing file is an empty state. Returns the
+    // fault as a sentence, or an empty string. A damaged tail is no fault: `discarded_bytes()`
+    // tells.
     std::string open();
     uint64_t discarded_bytes() const { return discarded_bytes_; }
 
@@ -37,8 +40,8 @@ class StateStore
     void note_epoch(api::Epoch epoch);
 
     bool has_unsaved() const { return !unsaved_.empty() || is_epoch_unsaved_; }
-    // Appends what changed and waits until it is on the disk. Returns the fault or an empty string; what
-    // could not be written stays unsaved.
+    // Appends what changed and waits until it is on the disk. Returns the fault or an empty string;
+    // what could not be written stays unsaved.
     std::string flush();
 
     api::Epoch epoch() const { return epoch_; }
@@ -60,8 +63,9 @@ class StateStore
     std::unordered_set<api::IdentityId> unsaved_;
 };
 
-// Replaces a file's content so that a reader or a crash sees the old or the new content, never a mixture:
-// written beside, synchronised, renamed over, directory synchronised. Mode 0600. Returns the fault or "".
+// Replaces a file's content so that a reader or a crash sees the old or the new content, never a
+// mixture: written beside, synchronised, renamed over, directory synchronised. Mode 0600. Returns
+// the fault or "".
 std::string write_atomically(const std::string& path, std::string_view content);
 
 }  // namespace sandgate::control

@@ -1,6 +1,6 @@
-// What the control socket answers. Requests are {"verb": ..., ...}; responses carry "ok", and "error" as a
-// sentence when it is false. The fields are part of the interface: `sandgate --json` prints them as they are
-// (docs/operations.md, "JSON").
+// What the control socket answers. Requests are {"verb": ..., ...}; responses carry "ok", and
+// "error" as a sentence when it is false. The fields are part of the interface: `sandgate --json`
+// prints them as they are (docs/operations.md, "JSON").
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <sodium.h>
@@ -40,7 +40,8 @@ json::value to_json(const api::Endpoint& endpoint)
 std::string base64(const config::Key& key)
 {
     char text[sodium_base64_ENCODED_LEN(32, sodium_base64_VARIANT_ORIGINAL)];
-    return sodium_bin2base64(text, sizeof(text), key.data(), key.size(), sodium_base64_VARIANT_ORIGINAL);
+    return sodium_bin2base64(text, sizeof(text), key.data(), key.size(),
+                             sodium_base64_VARIANT_ORIGINAL);
 }
 
 json::object to_json(const config::NamedAgent& named, const api::PeerStatus& peer, int64_t now)
@@ -49,27 +50,31 @@ json::object to_json(const config::NamedAgent& named, const api::PeerStatus& pee
     json::array addresses;
     for (const config::AgentAddress& one : agent.addresses) {
         const bool is_v4 = one.prefix.address.is_v4() && one.prefix.length >= 96;
-        addresses.push_back(json::value(fmt::format("{}/{}", to_text(one.prefix.address),
-                                                    is_v4 ? one.prefix.length - 96 : one.prefix.length)));
+        addresses.push_back(
+            json::value(fmt::format("{}/{}", to_text(one.prefix.address),
+                                    is_v4 ? one.prefix.length - 96 : one.prefix.length)));
     }
     json::array tags(agent.tags.begin(), agent.tags.end());
     const bool has_expired = agent.expires_unix != 0 && agent.expires_unix <= now;
-    return {{"name", agent.name},
-            {"identity", named.identity},
-            {"owner", agent.owner},
-            {"tags", std::move(tags)},
-            {"public_key", base64(agent.public_key)},
-            {"addresses", std::move(addresses)},
-            {"state", !agent.is_enabled ? "disabled" : has_expired ? "expired" : "enabled"},
-            {"expires_unix", agent.expires_unix},
-            {"endpoint", to_json(peer.endpoint)},
-            {"last_handshake_unix", peer.last_handshake_unix},
-            {"has_session", peer.has_session != 0},
-            {"rx_bytes", peer.rx_bytes},
-            {"tx_bytes", peer.tx_bytes},
-            {"rx_packets", peer.rx_packets},
-            {"tx_packets", peer.tx_packets},
-            {"worker", peer.owner == ~uint32_t{0} ? json::value(nullptr) : json::value(peer.owner)}};
+    return {
+        {"name", agent.name},
+        {"identity", named.identity},
+        {"owner", agent.owner},
+        {"tags", std::move(tags)},
+        {"public_key", base64(agent.public_key)},
+        {"addresses", std::move(addresses)},
+        {"state", !agent.is_enabled ? "disabled"
+                  : has_expired     ? "expired"
+                                    : "enabled"},
+        {"expires_unix", agent.expires_unix},
+        {"endpoint", to_json(peer.endpoint)},
+        {"last_handshake_unix", peer.last_handshake_unix},
+        {"has_session", peer.has_session != 0},
+        {"rx_bytes", peer.rx_bytes},
+        {"tx_bytes", peer.tx_bytes},
+        {"rx_packets", peer.rx_packets},
+        {"tx_packets", peer.tx_packets},
+        {"worker", peer.owner == ~uint32_t{0} ? json::value(nullptr) : json::value(peer.owner)}};
 }
 
 }  // namespace
@@ -88,19 +93,21 @@ void Daemon::on_request(const json::object& request, const Caller& caller, Respo
         return agents(request, std::move(respond));
     if (name == "policy-apply") {
         if (!caller.may_write)
-            return respond({{"ok", false},
-                            {"error", "Only root and the service's own user may apply a policy; use sudo."}});
+            return respond(
+                {{"ok", false},
+                 {"error", "Only root and the service's own user may apply a policy; use sudo."}});
         return apply(true, [this, respond](const GatewaySync::Outcome& outcome) {
             json::array errors;
             for (const Error& error : service_->errors())
                 errors.push_back(json::value(error.text()));
-            respond({{"ok", outcome.is_in_force},
-                     {"error", outcome.is_in_force ? json::value(nullptr) : json::value(outcome.error)},
-                     {"errors", std::move(errors)},
-                     {"epoch", outcome.epoch},
-                     {"took_ns", outcome.took_ns},
-                     {"is_delta", outcome.is_delta},
-                     {"bytes", outcome.bytes}});
+            respond(
+                {{"ok", outcome.is_in_force},
+                 {"error", outcome.is_in_force ? json::value(nullptr) : json::value(outcome.error)},
+                 {"errors", std::move(errors)},
+                 {"epoch", outcome.epoch},
+                 {"took_ns", outcome.took_ns},
+                 {"is_delta", outcome.is_delta},
+                 {"bytes", outcome.bytes}});
         });
     }
     respond({{"ok", false}, {"error", "Control does not know the verb \"" + name + "\"."}});
@@ -127,7 +134,8 @@ std::vector<std::string> Daemon::problems()
             arguments_boot_ = sync_->boot_id();
             arguments_ = std::move(wanted);
         } else if (wanted != arguments_) {
-            list.push_back("The policy asks for other options of the dataplane; restart sandgate-dataplane.");
+            list.push_back(
+                "The policy asks for other options of the dataplane; restart sandgate-dataplane.");
         }
     }
     return list;
@@ -138,8 +146,7 @@ json::object Daemon::status()
     const auto& last = sync_->last();
     const std::vector<std::string> found = problems();
     json::array errors;
-    for (const Error& error : service_->errors())
-        errors.push_back(json::value(error.text()));
+    for (const Error& error : service_->errors()) errors.push_back(json::value(error.text()));
 
     json::object dataplane = {{"connected", sync_->link().is_up()},
                               {"socket", options_.dataplane_socket},
@@ -160,26 +167,28 @@ json::object Daemon::status()
                              {"tx_bytes", port.tx_bytes}});
         dataplane["ports"] = std::move(ports);
         json::object totals;
-        for (const auto& total : counters->totals())
-            totals[total.name] = total.value;
+        for (const auto& total : counters->totals()) totals[total.name] = total.value;
         dataplane["counters"] = std::move(totals);
     }
     const auto uptime = std::chrono::steady_clock::now() - started_;
-    return {{"ok", true},
-            {"state", !sync_->link().is_up() ? "down" : found.empty() ? "ok" : "degraded"},
-            {"problems", json::array(found.begin(), found.end())},
-            {"control",
-             {{"pid", getpid()},
-              {"uptime_seconds", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()}}},
-            {"dataplane", std::move(dataplane)},
-            {"policy",
-             {{"file", service_->file()},
-              {"in_force", last.is_in_force},
-              {"epoch", last.epoch},
-              {"agents", service_->has_policy() ? service_->policy().agent_count() : 0},
-              {"grants", service_->has_policy() ? service_->policy().grants.size() : 0},
-              {"loaded_unix", service_->loaded_unix()},
-              {"errors", std::move(errors)}}}};
+    return {
+        {"ok", true},
+        {"state", !sync_->link().is_up() ? "down"
+                  : found.empty()        ? "ok"
+                                         : "degraded"},
+        {"problems", json::array(found.begin(), found.end())},
+        {"control",
+         {{"pid", getpid()},
+          {"uptime_seconds", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()}}},
+        {"dataplane", std::move(dataplane)},
+        {"policy",
+         {{"file", service_->file()},
+          {"in_force", last.is_in_force},
+          {"epoch", last.epoch},
+          {"agents", service_->has_policy() ? service_->policy().agent_count() : 0},
+          {"grants", service_->has_policy() ? service_->policy().grants.size() : 0},
+          {"loaded_unix", service_->loaded_unix()},
+          {"errors", std::move(errors)}}}};
 }
 
 json::object Daemon::drops()
@@ -209,10 +218,11 @@ void Daemon::agents(const json::object& request, Respond respond)
             return respond({{"ok", false}, {"error", "\"first\" is not an identity."}});
     }
     if (!service_->has_policy())
-        return respond({{"ok", false},
-                        {"error", "There is no valid policy: " + (service_->errors().empty()
-                                                                      ? "none was read yet"
-                                                                      : service_->errors().front().text())}});
+        return respond(
+            {{"ok", false},
+             {"error", "There is no valid policy: " + (service_->errors().empty()
+                                                           ? "none was read yet"
+                                                           : service_->errors().front().text())}});
     sync_->link().get_peers(first, kAgentsPerPage, [this, first, respond](const PeersPage& page) {
         std::vector<api::PeerStatus> peers = page.peers;
         std::sort(peers.begin(), peers.end(),
@@ -226,17 +236,18 @@ void Daemon::agents(const json::object& request, Respond respond)
             api::PeerStatus none{};
             none.identity = at->identity;
             none.owner = ~uint32_t{0};
-            const auto peer =
-                std::lower_bound(peers.begin(), peers.end(), at->identity,
-                                 [](const auto& row, api::IdentityId id) { return row.identity < id; });
+            const auto peer = std::lower_bound(
+                peers.begin(), peers.end(), at->identity,
+                [](const auto& row, api::IdentityId id) { return row.identity < id; });
             const bool is_known = peer != peers.end() && peer->identity == at->identity;
             rows.push_back(to_json(*at, is_known ? *peer : none, now_unix_()));
         }
         const api::IdentityId next = at != all.end() ? at->identity : 0;
-        respond({{"ok", true},
-                 {"warning", page.reply.is_error ? json::value(page.reply.text) : json::value(nullptr)},
-                 {"agents", std::move(rows)},
-                 {"next", next}});
+        respond(
+            {{"ok", true},
+             {"warning", page.reply.is_error ? json::value(page.reply.text) : json::value(nullptr)},
+             {"agents", std::move(rows)},
+             {"next", next}});
     });
 }
 

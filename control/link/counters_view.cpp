@@ -24,7 +24,9 @@ std::string bounded(const char (&text)[N])
 
 std::optional<CountersView> CountersView::map(int fd, std::string& error)
 {
-    struct stat info{};
+    struct stat info
+    {
+    };
     if (fstat(fd, &info) != 0) {
         error = std::string("the counters' file cannot be examined: ") + std::strerror(errno);
         return std::nullopt;
@@ -48,7 +50,8 @@ std::optional<CountersView> CountersView::map(int fd, std::string& error)
     }
     if (region->version != api::kCountersVersion) {
         error = "the counters have version " + std::to_string(region->version) + ", expected " +
-                std::to_string(api::kCountersVersion) + ": install the same release of both programs";
+                std::to_string(api::kCountersVersion) +
+                ": install the same release of both programs";
         return std::nullopt;
     }
     const size_t needed =
@@ -111,7 +114,8 @@ std::vector<CountersView::PortTotals> CountersView::ports() const
         };
         list.push_back({bounded(region_->port_names[port]), port == region_->host_port,
                         field(&api::PortCounters::rx_packets), field(&api::PortCounters::rx_bytes),
-                        field(&api::PortCounters::tx_packets), field(&api::PortCounters::tx_bytes)});
+                        field(&api::PortCounters::tx_packets),
+                        field(&api::PortCounters::tx_bytes)});
     }
     return list;
 }

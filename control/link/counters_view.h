@@ -1,6 +1,7 @@
-// The dataplane's counters, mapped read-only from the memfd that comes with its welcome. Everything in the
-// region is checked before it is used: magic, version, and that the file is as large as its header claims.
-// Values only grow and are read relaxed, so a sum over workers is a snapshot of no single instant.
+// The dataplane's counters, mapped read-only from the memfd that comes with its welcome. Everything
+// in the region is checked before it is used: magic, version, and that the file is as large as its
+// header claims. Values only grow and are read relaxed, so a sum over workers is a snapshot of no
+// single instant.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ namespace sandgate::control {
 class CountersView
 {
   public:
-    // Maps the region behind `fd`, which stays the caller's. On failure `error` receives the sentence.
+    // Maps the region behind `fd`, which stays the caller's. On failure `error` receives the
+    // sentence.
     static std::optional<CountersView> map(int fd, std::string& error);
     CountersView(CountersView&& other) noexcept;
     CountersView& operator=(CountersView&& other) noexcept;

@@ -1,5 +1,6 @@
-// See dataplane_link.h. Asio of this release has no SOCK_SEQPACKET, so the descriptor is waited for and read
-// and written here with recvmsg and sendmsg, which the passing of file descriptors needs anyway.
+// See dataplane_link.h. Asio of this release has no SOCK_SEQPACKET, so the descriptor is waited for
+// and read and written here with recvmsg and sendmsg, which the passing of file descriptors needs
+// anyway.
 #include "control/link/dataplane_link.h"
 
 #include <fcntl.h>
@@ -60,7 +61,9 @@ bool is_trusted(int fd, const std::string& path)
     if (peer.uid == 0 || peer.uid == geteuid())
         return true;
     const auto slash = path.rfind('/');
-    struct stat info{};
+    struct stat info
+    {
+    };
     const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
     return stat(directory.c_str(), &info) == 0 && info.st_uid == peer.uid;
 }
@@ -151,8 +154,9 @@ void DataplaneLink::connect()
     }
     if (!is_trusted(fd, path_)) {
         close(fd);
-        return retry_later(path_ + " is served by another user than root, control's own, or its"
-                                   " directory's owner; no key is sent there");
+        return retry_later(path_ +
+                           " is served by another user than root, control's own, or its"
+                           " directory's owner; no key is sent there");
     }
     const int buffer_bytes = 4 * static_cast<int>(api::kMaxMessageBytes);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof(buffer_bytes));
@@ -236,7 +240,8 @@ void DataplaneLink::send_next()
     if (is_sent_ || queue_.empty() || !socket_.is_open())
         return;
     Outgoing& message = queue_.front();
-    MessageHeader header{message.type, static_cast<uint32_t>(message.body.size()), next_request_, 0};
+    MessageHeader header{message.type, static_cast<uint32_t>(message.body.size()), next_request_,
+                         0};
     iovec parts[2] = {{&header, sizeof(header)}, {message.body.data(), message.body.size()}};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr packet{};
@@ -272,11 +277,11 @@ void DataplaneLink::send_next()
 void DataplaneLink::arm_timeout(seconds limit)
 {
     request_timer_.expires_after(limit);
-    request_timer_.async_wait(
-        [this, alive = alive_, mine = connection_, request = next_request_](const error_code& error) {
-            if (*alive && !error && mine == connection_ && request == next_request_)
-                disconnect("a request was not answered in time");
-        });
+    request_timer_.async_wait([this, alive = alive_, mine = connection_,
+                               request = next_request_](const error_code& error) {
+        if (*alive && !error && mine == connection_ && request == next_request_)
+            disconnect("a request was not answered in time");
+    });
 }
 
 void DataplaneLink::wait_readable()
@@ -325,8 +330,7 @@ void DataplaneLink::receive()
         fault_ = "the dataplane sent a message that breaks the protocol";
         is_valid = is_valid && take_message({buffer_.data(), static_cast<size_t>(got)},
                                             fds.empty() ? -1 : fds[0]);
-        for (const int fd : fds)
-            close(fd);
+        for (const int fd : fds) close(fd);
         if (!*alive || mine != connection_)
             return;
         if (!is_valid)

@@ -1,10 +1,10 @@
-// The client of the dataplane's socket (dataplane/api/requests.h). It connects, says hello, maps the counters,
-// and carries requests one at a time in the order they were given; answers come back as callbacks on the
-// event loop. When the dataplane goes away it fails what waits, tries again (at least once a second) and
-// calls on_up anew: whoever owns the link then sends everything again.
+// The client of the dataplane's socket (dataplane/api/requests.h). It connects, says hello, maps
+// the counters, and carries requests one at a time in the order they were given; answers come back
+// as callbacks on the event loop. When the dataplane goes away it fails what waits, tries again (at
+// least once a second) and calls on_up anew: whoever owns the link then sends everything again.
 //
-// Single-threaded: everything happens on the io_context's thread, nothing blocks. Buffers that carried
-// secrets are wiped once they are sent.
+// Single-threaded: everything happens on the io_context's thread, nothing blocks. Buffers that
+// carried secrets are wiped once they are sent.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -80,8 +80,8 @@ class DataplaneLink
     // Why the last attempt or connection ended; empty while it is up.
     const std::string& fault() const { return fault_; }
 
-    // Each is answered once, also when the link is down. Long lists travel in several messages; the reply is
-    // the first refusal, or the last answer.
+    // Each is answered once, also when the link is down. Long lists travel in several messages; the
+    // reply is the first refusal, or the last answer.
     void send_static_key(const crypto::Secret<32>& key, OnReply on_reply);
     void send_psks(std::span<const PskOrder> orders, OnReply on_reply);
     void send_seeds(std::span<const api::SeedBody> seeds, OnReply on_reply);
@@ -141,7 +141,8 @@ class DataplaneLink
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-// A memfd with these bytes, sealed against every change; -1 with errno on failure. The caller closes it.
+// A memfd with these bytes, sealed against every change; -1 with errno on failure. The caller
+// closes it.
 int make_sealed_memfd(const char* name, std::span<const uint8_t> bytes);
 
 }  // namespace sandgate::control

@@ -27,8 +27,7 @@ using Packet = std::unique_ptr<ldns_pkt, FreePacket>;
 std::string lower(std::string_view text)
 {
     std::string out(text);
-    while (!out.empty() && out.back() == '.')
-        out.pop_back();
+    while (!out.empty() && out.back() == '.') out.pop_back();
     std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
         return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
     });
@@ -46,7 +45,8 @@ bool is_name(std::string_view name)
             label = 0;
             continue;
         }
-        const bool is_good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        const bool is_good =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
         if (!is_good || ++label > 63)
             return false;
     }
@@ -102,7 +102,8 @@ ldns_pkt_rcode fill(ldns_pkt* answer, const ldns_rr* question, const Zone& zone)
             add_record(answer, ldns_rr_owner(question), LDNS_RR_TYPE_A, LDNS_RDF_TYPE_A, address);
     if (type == LDNS_RR_TYPE_AAAA || type == LDNS_RR_TYPE_ANY)
         for (const auto& address : found->v6)
-            add_record(answer, ldns_rr_owner(question), LDNS_RR_TYPE_AAAA, LDNS_RDF_TYPE_AAAA, address);
+            add_record(answer, ldns_rr_owner(question), LDNS_RR_TYPE_AAAA, LDNS_RDF_TYPE_AAAA,
+                       address);
     return LDNS_RCODE_NOERROR;
 }
 
@@ -181,7 +182,8 @@ std::vector<uint8_t> answer_query(std::span<const uint8_t> query, const Zone& zo
         return {};
     if (((query[2] >> 3) & 15) != LDNS_PACKET_QUERY)
         return bare_answer(query, LDNS_RCODE_NOTIMPL);
-    // One question and at most one additional record (EDNS): everything else is no query that we take.
+    // One question and at most one additional record (EDNS): everything else is no query that we
+    // take.
     const auto count_at = [&](size_t at) { return query[at] << 8 | query[at + 1]; };
     if (count_at(4) != 1 || count_at(6) != 0 || count_at(8) != 0 || count_at(10) > 1)
         return bare_answer(query, LDNS_RCODE_FORMERR);

@@ -1,5 +1,6 @@
-// The gateway's own names, and the answer to one DNS message about them (RFC 1035, RFC 6891). Pure: bytes in,
-// bytes out. Names that are not ours are REFUSED, so a client goes on to its other resolver.
+// The gateway's own names, and the answer to one DNS message about them (RFC 1035, RFC 6891). Pure:
+// bytes in, bytes out. Names that are not ours are REFUSED, so a client goes on to its other
+// resolver.
 #pragma once
 
 #include <array>
@@ -36,9 +37,9 @@ class Zone
 
 constexpr size_t kMaxNames = 1024;
 
-// The answer to a query of at most 64 KiB, or nothing when the message deserves none (an answer, or too short
-// to have an id). Over UDP an answer is at most what the client takes, 1,232 bytes at most, and says when it
-// was cut.
+// The answer to a query of at most 64 KiB, or nothing when the message deserves none (an answer, or
+// too short to have an id). Over UDP an answer is at most what the client takes, 1,232 bytes at
+// most, and says when it was cut.
 std::vector<uint8_t> answer_query(std::span<const uint8_t> query, const Zone& zone, bool is_udp);
 
 }  // namespace sandgate::control

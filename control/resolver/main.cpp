@@ -1,5 +1,5 @@
-// sandgate-resolver: answers the gateway's own names on the host port and refuses the rest. Binds, drops
-// privileges, serves.
+// sandgate-resolver: answers the gateway's own names on the host port and refuses the rest. Binds,
+// drops privileges, serves.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -13,16 +13,19 @@ using namespace sandgate::control;
 
 int main(int argc, char** argv)
 {
-    CLI::App app("Answers the gateway's own names over DNS and refuses all others.\n"
-                 "Exit codes: 0 stopped by a signal, 1 cannot start, 2 usage.");
+    CLI::App app(
+        "Answers the gateway's own names over DNS and refuses all others.\n"
+        "Exit codes: 0 stopped by a signal, 1 cannot start, 2 usage.");
     std::vector<std::string> listen;
     std::vector<std::string> names;
     std::string zone_file;
     std::string user_name;
-    app.add_option("--listen", listen, "ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT; the port is 53")->required();
+    app.add_option("--listen", listen, "ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT; the port is 53")
+        ->required();
     app.add_option("--name", names, "NAME=ADDRESS; may be repeated");
     app.add_option("--zone", zone_file, "a file of lines \"NAME ADDRESS ...\"");
-    app.add_option("--user", user_name, "the account to become when started as root (default: sandgate)");
+    app.add_option("--user", user_name,
+                   "the account to become when started as root (default: sandgate)");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -55,8 +58,9 @@ int main(int argc, char** argv)
         if (!user && !user_name.empty())
             return fail("There is no user " + user_name + ".");
         if (!user)
-            std::cerr << "sandgate-resolver: there is no user sandgate, so it keeps root's files, without"
-                         " capabilities; create the user or give --user.\n";
+            std::cerr
+                << "sandgate-resolver: there is no user sandgate, so it keeps root's files, without"
+                   " capabilities; create the user or give --user.\n";
     }
     if (const std::string fault = drop_privileges(user); !fault.empty())
         return fail(fault);

@@ -103,7 +103,8 @@ class DnsServer::TcpClient : public std::enable_shared_from_this<TcpClient>
         message_ = answer_query(message_, zone_, false);
         if (message_.empty() || message_.size() > 65535)
             return end();
-        length_ = {static_cast<uint8_t>(message_.size() >> 8), static_cast<uint8_t>(message_.size())};
+        length_ = {static_cast<uint8_t>(message_.size() >> 8),
+                   static_cast<uint8_t>(message_.size())};
         const std::array<asio::const_buffer, 2> parts = {asio::buffer(length_),
                                                          asio::buffer(message_)};
         asio::async_write(socket_, parts,
@@ -127,7 +128,8 @@ std::string DnsServer::listen(const std::string& address_and_port)
     asio::ip::address address;
     uint16_t port = 0;
     if (!parse_endpoint(address_and_port, address, port))
-        return "\"" + address_and_port + "\" is not of the form ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT.";
+        return "\"" + address_and_port +
+               "\" is not of the form ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT.";
     error_code error;
     auto datagrams = std::make_unique<UdpSocket>(io_);
     const udp::endpoint at(address, port);
@@ -150,7 +152,8 @@ std::string DnsServer::listen(const std::string& address_and_port)
         streams->listen(16, error);
     if (error)
         return "The resolver cannot listen on " + address_and_port + ": " + error.message() +
-               (error == asio::error::access_denied ? "; start it as root, it drops root itself." : ".");
+               (error == asio::error::access_denied ? "; start it as root, it drops root itself."
+                                                    : ".");
     udp_.push_back(std::move(datagrams));
     tcp_.push_back(std::move(streams));
     receive(*udp_.back());
@@ -161,8 +164,7 @@ std::string DnsServer::listen(const std::string& address_and_port)
 std::vector<uint16_t> DnsServer::ports() const
 {
     std::vector<uint16_t> list;
-    for (const auto& one : udp_)
-        list.push_back(one->socket.local_endpoint().port());
+    for (const auto& one : udp_) list.push_back(one->socket.local_endpoint().port());
     return list;
 }
 
@@ -173,8 +175,7 @@ void DnsServer::receive(UdpSocket& one)
             if (error == asio::error::operation_aborted)
                 return;
             if (!error) {
-                const auto answer =
-                    answer_query(std::span(one.buffer.data(), bytes), zone_, true);
+                const auto answer = answer_query(std::span(one.buffer.data(), bytes), zone_, true);
                 error_code ignored;
                 if (!answer.empty())
                     one.socket.send_to(asio::buffer(answer), one.sender, MSG_DONTWAIT, ignored);

@@ -1,11 +1,11 @@
-// Serves answers over UDP and TCP on the given addresses. Bounded: one datagram in hand at a time per socket,
-// at most 32 TCP connections, each with 5 s for each message.
+// Serves answers over UDP and TCP on the given addresses. Bounded: one datagram in hand at a time
+// per socket, at most 32 TCP connections, each with 5 s for each message.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,8 +19,8 @@ class DnsServer
   public:
     DnsServer(boost::asio::io_context& io, const Zone& zone) : io_(io), zone_(zone) {}
 
-    // Binds ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT; the port is 53 when absent, a free one when 0. Returns the
-    // fault as a sentence, or an empty string.
+    // Binds ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT; the port is 53 when absent, a free one when 0.
+    // Returns the fault as a sentence, or an empty string.
     std::string listen(const std::string& address_and_port);
     // The ports bound so far, in order.
     std::vector<uint16_t> ports() const;

@@ -1,5 +1,6 @@
-// The counters that the dataplane exports in a memfd region and control maps read-only. One block per worker and
-// one for the slow path, each with one writer; values only grow and are read relaxed.
+// The counters that the dataplane exports in a memfd region and control maps read-only. One block
+// per worker and one for the slow path, each with one writer; values only grow and are read
+// relaxed.
 #pragma once
 
 #include <atomic>
@@ -36,7 +37,8 @@ struct alignas(64) CounterBlock
     Counter bursts, burst_packets, idle_polls, busy_cycles, handed_over, staged;
     Counter opened, sealed;                             // packets through the AEAD
     Counter flows_created, flows_ended, flows_current;  // flows_current is a level, not a sum
-    Counter handshakes_initiated, handshakes_answered, handshakes_completed, cookies_sent, cookies_received;
+    Counter handshakes_initiated, handshakes_answered, handshakes_completed, cookies_sent,
+        cookies_received;
     Counter keepalives_sent, keepalives_received, roamed;
     Counter fragments_made, icmp_sent;
 };
@@ -45,14 +47,14 @@ struct CountersRegion
 {
     uint64_t magic;
     uint32_t version;
-    uint32_t workers;      // blocks 0 .. workers - 1 are the workers'; then kSlowPathBlocks more
-    uint64_t boot_id;      // random, new with each start of the dataplane
+    uint32_t workers;  // blocks 0 .. workers - 1 are the workers'; then kSlowPathBlocks more
+    uint64_t boot_id;  // random, new with each start of the dataplane
     uint64_t tsc_hz;
-    std::atomic<uint64_t> policy_epoch;    // writer: builder thread; 0 before the first policy
-    std::atomic<uint64_t> started_unix_ns; // writer: main
-    char kernel[32];       // the AEAD kernel's name
-    uint32_t ports;        // the number of ports, the host port included
-    uint32_t host_port;    // its number, or ~0
+    std::atomic<uint64_t> policy_epoch;     // writer: builder thread; 0 before the first policy
+    std::atomic<uint64_t> started_unix_ns;  // writer: main
+    char kernel[32];                        // the AEAD kernel's name
+    uint32_t ports;                         // the number of ports, the host port included
+    uint32_t host_port;                     // its number, or ~0
     char port_names[kMaxPorts][32];
     alignas(64) CounterBlock blocks[];
 };

@@ -1,6 +1,6 @@
-// Every way in which the gateway refuses a packet: one line each, with the sentence an operator reads. The
-// order is the counters' layout (counters.h); append, never reuse. `sandgate drops` and docs/packet-path.md
-// print the same sentences, and tests/pipeline holds a test for each reason.
+// Every way in which the gateway refuses a packet: one line each, with the sentence an operator
+// reads. The order is the counters' layout (counters.h); append, never reuse. `sandgate drops` and
+// docs/packet-path.md print the same sentences, and tests/pipeline holds a test for each reason.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +69,8 @@ namespace sandgate::api {
     X(kKeepalive, keepalive, "An authentic empty packet: nothing to forward, counted as received.")
 // clang-format on
 
-enum class DropReason : uint8_t {
+enum class DropReason : uint8_t
+{
 #define SANDGATE_ONE(constant, name, sentence) constant,
     SANDGATE_DROP_REASONS(SANDGATE_ONE)
 #undef SANDGATE_ONE

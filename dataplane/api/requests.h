@@ -1,9 +1,11 @@
 // The messages of the dataplane's UNIX socket (SOCK_SEQPACKET, one message per packet, at most
-// kMaxMessageBytes). The dataplane listens; it serves a client only when SO_PEERCRED names root or the user of
+// kMaxMessageBytes). The dataplane listens; it serves a client only when SO_PEERCRED names root or
+// the user of
 // --control-uid. One connection at a time may send orders; a newer one replaces an older one.
 //
-// Every message starts with MessageHeader; `length` counts the bytes behind it. Unknown types, wrong lengths or
-// out-of-range fields are answered with an Ack that carries the fault, and change nothing.
+// Every message starts with MessageHeader; `length` counts the bytes behind it. Unknown types,
+// wrong lengths or out-of-range fields are answered with an Ack that carries the fault, and change
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +17,23 @@ namespace sandgate::api {
 constexpr uint32_t kProtocolVersion = 1;
 constexpr uint32_t kMaxMessageBytes = 60 * 1024;
 
-enum class MessageType : uint32_t {
+enum class MessageType : uint32_t
+{
     // control -> dataplane
-    kHello = 1,          // HelloBody; answered with kWelcome and the counters' memfd as SCM_RIGHTS
-    kStaticKey = 2,      // StaticKeyBody; answered with kAck
-    kPsk = 3,            // PskBody[]; answered with kAck
-    kSeed = 4,           // SeedBody[]: what control kept over a restart; answered with kAck
-    kPushSnapshot = 5,   // PushBody and a sealed memfd as SCM_RIGHTS; answered with kAck once in force
-    kPushDelta = 6,      // PushBody and a sealed memfd as SCM_RIGHTS; answered with kAck once in force
-    kGetPeers = 7,       // GetPeersBody; answered with kPeers
-    kPing = 8,           // no body; answered with kAck
+    kHello = 1,      // HelloBody; answered with kWelcome and the counters' memfd as SCM_RIGHTS
+    kStaticKey = 2,  // StaticKeyBody; answered with kAck
+    kPsk = 3,        // PskBody[]; answered with kAck
+    kSeed = 4,       // SeedBody[]: what control kept over a restart; answered with kAck
+    kPushSnapshot =
+        5,           // PushBody and a sealed memfd as SCM_RIGHTS; answered with kAck once in force
+    kPushDelta = 6,  // PushBody and a sealed memfd as SCM_RIGHTS; answered with kAck once in force
+    kGetPeers = 7,   // GetPeersBody; answered with kPeers
+    kPing = 8,       // no body; answered with kAck
     // dataplane -> control
-    kWelcome = 64,       // WelcomeBody
-    kAck = 65,           // AckBody
-    kPeers = 66,         // PeersBody, then PeerStatus[]
-    kHandshakeNote = 67, // SeedBody[]: persist these; sent unasked, `request` is 0
+    kWelcome = 64,        // WelcomeBody
+    kAck = 65,            // AckBody
+    kPeers = 66,          // PeersBody, then PeerStatus[]
+    kHandshakeNote = 67,  // SeedBody[]: persist these; sent unasked, `request` is 0
 };
 
 struct MessageHeader
@@ -104,7 +108,8 @@ struct PeerStatus
 {
     IdentityId identity;
     uint32_t owner;  // worker; ~0 when no worker owns the agent yet
-    uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets;  // inner bytes plus WireGuard's, as `wg show` counts
+    uint64_t rx_bytes, tx_bytes, rx_packets,
+        tx_packets;               // inner bytes plus WireGuard's, as `wg show` counts
     int64_t last_handshake_unix;  // seconds; 0 = never
     Endpoint endpoint;            // port 0 when unknown
     uint32_t has_session;         // 0 or 1

@@ -1,10 +1,11 @@
-// The base snapshot that control compiles and the dataplane verifies: one contiguous block of bytes, no
-// pointers, host (little-endian) order, rows in sorted tables. The reader checks version, sizes, checksum,
-// every offset and every index before it uses any of it (snapshot_reader.h). A refused snapshot leaves the
-// old one in force.
+// The base snapshot that control compiles and the dataplane verifies: one contiguous block of
+// bytes, no pointers, host (little-endian) order, rows in sorted tables. The reader checks version,
+// sizes, checksum, every offset and every index before it uses any of it (snapshot_reader.h). A
+// refused snapshot leaves the old one in force.
 //
-// Addresses are IPv4-mapped (ids.h) and prefix lengths count over 128 bits: 10.0.0.0/8 is a prefix of 104.
-// Secrets never appear here: static keys and PSKs travel as messages of the socket (requests.h).
+// Addresses are IPv4-mapped (ids.h) and prefix lengths count over 128 bits: 10.0.0.0/8 is a prefix
+// of 104. Secrets never appear here: static keys and PSKs travel as messages of the socket
+// (requests.h).
 #pragma once
 
 #include <cstddef>
@@ -46,16 +47,22 @@ struct GatewayRow
     uint16_t listen_port;  // UDP, on every address of every wan port
     uint16_t tunnel_mtu;   // largest inner packet, 1280 to 9000 - 80
     uint32_t zero;
-    Address host_v4;  // the gateway's own tunnel addresses: delivered to the host port; zero when absent
+    Address host_v4;  // the gateway's own tunnel addresses: delivered to the host port; zero when
+                      // absent
     Address host_v6;
 };
 
-enum PortRole : uint8_t { kWan = 1, kLan = 2 };  // one-armed: both bits on one port
+enum PortRole : uint8_t
+{
+    kWan = 1,
+    kLan = 2
+};  // one-armed: both bits on one port
 
 struct PortRow
 {
-    uint8_t roles;  // PortRole bits
-    uint8_t v4_prefix;  // prefix lengths of the port's own networks, 0 to 32 and 0 to 128; 0 when absent
+    uint8_t roles;      // PortRole bits
+    uint8_t v4_prefix;  // prefix lengths of the port's own networks, 0 to 32 and 0 to 128; 0 when
+                        // absent
     uint8_t v6_prefix;
     uint8_t zero0;
     uint16_t mtu;  // of the link, 1280 to 9000
@@ -74,7 +81,8 @@ struct StaticNeighbourRow
     uint8_t zero;
 };
 
-enum AgentFlags : uint32_t {
+enum AgentFlags : uint32_t
+{
     kAgentEnabled = 1,
     kAgentHasPsk = 2,  // no handshake completes before the PSK has arrived over the socket
 };
@@ -84,9 +92,9 @@ struct AgentRow
     IdentityId identity;
     uint32_t flags;  // AgentFlags
     uint8_t public_key[32];
-    int64_t expires_unix;    // seconds since 1970; 0 = never
-    Epoch changed_epoch;     // flows decided before it are decided again
-    uint32_t policy_class;   // index into classes
+    int64_t expires_unix;        // seconds since 1970; 0 = never
+    Epoch changed_epoch;         // flows decided before it are decided again
+    uint32_t policy_class;       // index into classes
     uint16_t keepalive_seconds;  // persistent keepalive; 0 = off
     uint16_t zero;
 };
@@ -107,7 +115,8 @@ struct ClassRow
     Epoch changed_epoch;
 };
 
-enum MatchDirection : uint8_t {
+enum MatchDirection : uint8_t
+{
     kEgress = 1,   // the agent opens the flow; `peer` is its destination
     kIngress = 2,  // somebody opens a flow to the agent; `peer` is its source
 };
@@ -122,7 +131,7 @@ struct MatchRow
     uint8_t direction;    // MatchDirection
     uint8_t protocol;     // IP protocol, or kAnyProtocol
     uint8_t zero;
-    uint16_t port_low;   // of the flow's destination, inclusive; ignored for protocols without ports
+    uint16_t port_low;  // of the flow's destination, inclusive; ignored for protocols without ports
     uint16_t port_high;
     RuleId rule;
 };
@@ -130,14 +139,15 @@ struct MatchRow
 // A service of the gateway itself, delivered through the host port to those whom a grant lets in.
 struct ServiceRow
 {
-    Address address;   // host_v4 or host_v6
-    uint16_t port;     // 0 for protocols without ports
+    Address address;  // host_v4 or host_v6
+    uint16_t port;    // 0 for protocols without ports
     uint8_t protocol;
     uint8_t zero;
 };
 
 static_assert(sizeof(Table) == 16 && sizeof(SnapshotHeader) == 40 + 8 * 16);
-static_assert(sizeof(GatewayRow) == 40 && sizeof(PortRow) == 72 && sizeof(StaticNeighbourRow) == 24);
+static_assert(sizeof(GatewayRow) == 40 && sizeof(PortRow) == 72 &&
+              sizeof(StaticNeighbourRow) == 24);
 static_assert(sizeof(AgentRow) == 64 && sizeof(AddressRow) == 24 && sizeof(ClassRow) == 16);
 static_assert(sizeof(MatchRow) == 28 && sizeof(ServiceRow) == 20);
 

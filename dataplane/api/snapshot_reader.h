@@ -1,5 +1,5 @@
-// Verifies the bytes of a snapshot and gives typed views of its tables. Nothing is copied; the bytes must
-// outlive the reader.
+// Verifies the bytes of a snapshot and gives typed views of its tables. Nothing is copied; the
+// bytes must outlive the reader.
 #pragma once
 
 #include <optional>
@@ -23,13 +23,15 @@ struct SnapshotView
     std::span<const ServiceRow> services;
 };
 
-// FNV-1a over 64-bit words (the last one filled with zeroes), each step folded by h ^= h >> 32 so that no bit stays
-// in its place: first the bytes behind the header, then the header with its checksum field zero. Each step is a
-// bijection, so a change within one word is always seen. Finds accidents, not forgers.
+// FNV-1a over 64-bit words (the last one filled with zeroes), each step folded by h ^= h >> 32 so
+// that no bit stays in its place: first the bytes behind the header, then the header with its
+// checksum field zero. Each step is a bijection, so a change within one word is always seen. Finds
+// accidents, not forgers.
 uint64_t snapshot_checksum(std::span<const uint8_t> snapshot);
 
-// Checks magic, version, sizes, checksum, alignment and bounds of every table, ascending order where promised,
-// every index between tables and the range of every field. `error` receives the first fault as a sentence.
+// Checks magic, version, sizes, checksum, alignment and bounds of every table, ascending order
+// where promised, every index between tables and the range of every field. `error` receives the
+// first fault as a sentence.
 std::optional<SnapshotView> read_snapshot(std::span<const uint8_t> bytes, std::string& error);
 
 }  // namespace sandgate::api

@@ -36,12 +36,11 @@ void clamp_mss(Packet& packet, uint16_t mtu);
 // The ones' complement sum that IP, ICMP, TCP and UDP use.
 inline uint16_t fold_checksum(uint64_t sum)
 {
-    while (sum >> 16 != 0)
-        sum = (sum & 0xffff) + (sum >> 16);
+    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
     return static_cast<uint16_t>(~sum);
 }
-// Of big-endian words. RFC 1071 section 2: the sum does not depend on byte order, so it is taken in the machine's and
-// swapped at the end. Inline, so that a header of 20 bytes costs five additions.
+// Of big-endian words. RFC 1071 section 2: the sum does not depend on byte order, so it is taken in
+// the machine's and swapped at the end. Inline, so that a header of 20 bytes costs five additions.
 inline uint64_t sum_of(const uint8_t* data, size_t bytes)
 {
     const auto load = [](const uint8_t* at, auto word) {
@@ -50,8 +49,7 @@ inline uint64_t sum_of(const uint8_t* data, size_t bytes)
     };
     uint64_t sum = 0;
     size_t i = 0;
-    for (; i + 4 <= bytes; i += 4)
-        sum += load(data + i, uint32_t{0});
+    for (; i + 4 <= bytes; i += 4) sum += load(data + i, uint32_t{0});
     if ((bytes & 2) != 0) {
         sum += load(data + i, uint16_t{0});
         i += 2;

@@ -37,7 +37,9 @@ class Frame
         if (mbuf == nullptr)
             test::give_up("a fuzz target leaks packet buffers");
         bytes = std::min<size_t>(bytes, rte_pktmbuf_tailroom(mbuf) - behind);
-        std::memcpy(rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes)), data, bytes);
+        char* room = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(bytes));
+        if (bytes != 0)
+            std::memcpy(room, data, bytes);
         begin_ =
             static_cast<uint8_t*>(mbuf->buf_addr) + rte_pktmbuf_headroom(mbuf) + bytes + behind;
         end_ = static_cast<uint8_t*>(mbuf->buf_addr) + mbuf->buf_len;

@@ -5,9 +5,6 @@
 namespace sandgate::test {
 namespace {
 
-using api::kEgress;
-using api::kIngress;
-
 TEST(Classify, allows_what_a_grant_names_and_nothing_else)
 {
     World world;

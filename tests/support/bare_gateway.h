@@ -1,10 +1,12 @@
-// A dataplane without devices, threads or control: EAL without hugepages, a pool, a Shared with its rings, a policy
-// of any number of agents, and the frames that would come by the wire. What the packet path does is the real thing;
-// tests, benchmarks and fuzz targets drive its functions by hand.
+// A dataplane without devices, threads or control: EAL without hugepages, a pool, a Shared with its
+// rings, a policy of any number of agents, and the frames that would come by the wire. What the
+// packet path does is the real thing; tests, benchmarks and fuzz targets drive its functions by
+// hand.
 //
-// The world: port 0 is wan (192.0.2.1/24, 2001:db8::1/64), port 1 is lan (10.1.0.1/16, fd00:1::1/64). Agent i
-// (identity i + 1) has 10.128.0.0 + i and fd00:6::i, and comes from 198.51.0.0 + i, port 40000 + i % 10000, by the
-// default gateway 192.0.2.254. It may open UDP, TCP and ICMP flows to 10.1.0.0/16 and fd00:1::/64.
+// The world: port 0 is wan (192.0.2.1/24, 2001:db8::1/64), port 1 is lan (10.1.0.1/16,
+// fd00:1::1/64). Agent i (identity i + 1) has 10.128.0.0 + i and fd00:6::i, and comes from
+// 198.51.0.0 + i, port 40000 + i % 10000, by the default gateway 192.0.2.254. It may open UDP, TCP
+// and ICMP flows to 10.1.0.0/16 and fd00:1::/64.
 #pragma once
 
 #include <rte_eal.h>
@@ -32,8 +34,9 @@ using Bytes = std::vector<uint8_t>;
 
 inline api::Address v4(uint32_t host_order)
 {
-    const uint8_t four[4] = {static_cast<uint8_t>(host_order >> 24), static_cast<uint8_t>(host_order >> 16),
-                             static_cast<uint8_t>(host_order >> 8), static_cast<uint8_t>(host_order)};
+    const uint8_t four[4] = {
+        static_cast<uint8_t>(host_order >> 24), static_cast<uint8_t>(host_order >> 16),
+        static_cast<uint8_t>(host_order >> 8), static_cast<uint8_t>(host_order)};
     return api::Address::v4(four);
 }
 inline api::Address v6(uint16_t first, uint16_t second, uint32_t last)
@@ -43,8 +46,7 @@ inline api::Address v6(uint16_t first, uint16_t second, uint32_t last)
     b[1] = static_cast<uint8_t>(first);
     b[2] = static_cast<uint8_t>(second >> 8);
     b[3] = static_cast<uint8_t>(second);
-    for (unsigned i = 0; i < 4; i++)
-        b[12 + i] = static_cast<uint8_t>(last >> (24 - 8 * i));
+    for (unsigned i = 0; i < 4; i++) b[12 + i] = static_cast<uint8_t>(last >> (24 - 8 * i));
     return api::Address::v6(b);
 }
 
@@ -60,13 +62,21 @@ inline api::Endpoint agent_endpoint(uint32_t i)
     return {v4(0xc6330000 + i), static_cast<uint16_t>(40000 + i % 10000), 0};
 }
 
-// The policy of the world above, as the bytes that control would push. changed: this agent's expiry and epoch differ,
-// so that two snapshots are a delta apart (none: ~0).
+// The policy of the world above, as the bytes that control would push. changed: this agent's expiry
+// and epoch differ, so that two snapshots are a delta apart (none: ~0).
 inline Bytes make_snapshot(uint32_t agents, api::Epoch epoch, uint32_t changed = ~0u)
 {
     const api::GatewayRow gateway{kListenPort, kTunnelMtu, 0, v4(0x0a7f0001), v6(0xfd00, 5, 1)};
     std::vector<api::PortRow> ports(2);
-    ports[0] = {api::kWan, 24, 64, 0, 1500, 0, v4(kWanAddress), v6(0x2001, 0xdb8, 1), v4(kWanGateway),
+    ports[0] = {api::kWan,
+                24,
+                64,
+                0,
+                1500,
+                0,
+                v4(kWanAddress),
+                v6(0x2001, 0xdb8, 1),
+                v4(kWanGateway),
                 v6(0x2001, 0xdb8, 0xfe)};
     ports[1] = {api::kLan, 16, 64, 0, 1500, 0, v4(kLanAddress), v6(0xfd00, 1, 1), {}, {}};
     std::vector<api::AgentRow> rows(agents);
@@ -87,8 +97,7 @@ inline Bytes make_snapshot(uint32_t agents, api::Epoch epoch, uint32_t changed =
         }
         addresses.push_back({agent_v4(i), row.identity, 128, {}});
     }
-    for (uint32_t i = 0; i < agents; i++)
-        addresses.push_back({agent_v6(i), i + 1, 128, {}});
+    for (uint32_t i = 0; i < agents; i++) addresses.push_back({agent_v6(i), i + 1, 128, {}});
     // Four classes of five rows; UDP, which the benchmarks use, is the fourth.
     std::vector<api::ClassRow> classes;
     std::vector<api::MatchRow> matches;
@@ -98,7 +107,8 @@ inline Bytes make_snapshot(uint32_t agents, api::Epoch epoch, uint32_t changed =
         matches.push_back({v4(0x0a010000), 112, api::kEgress, 6, 0, 1, 65535, 10 * i + 2});
         matches.push_back({v4(0x0a010000), 112, api::kEgress, 1, 0, 0, 65535, 10 * i + 3});
         matches.push_back({v4(0x0a010000), 112, api::kEgress, 17, 0, 1, 65535, 10 * i + 4});
-        matches.push_back({v6(0xfd00, 1, 0), 64, api::kEgress, api::kAnyProtocol, 0, 0, 65535, 10 * i + 5});
+        matches.push_back(
+            {v6(0xfd00, 1, 0), 64, api::kEgress, api::kAnyProtocol, 0, 0, 65535, 10 * i + 5});
     }
     api::SnapshotView tables{};
     tables.gateway = &gateway;
@@ -116,16 +126,18 @@ inline Bytes make_snapshot(uint32_t agents, api::Epoch epoch, uint32_t changed =
     std::exit(1);
 }
 
-// EAL without hugepages, PCI devices and files; `more`: further arguments, such as --vdev=net_ring0.
+// EAL without hugepages, PCI devices and files; `more`: further arguments, such as
+// --vdev=net_ring0.
 inline void start_bare_eal(const std::vector<std::string>& more = {}, unsigned megabytes = 512)
 {
-    std::vector<std::string> arguments = {"sandgate-bare", "--no-huge", "--no-pci", "--no-shconf", "-m",
-                                          std::to_string(megabytes), "--no-telemetry", "--iova-mode", "va",
-                                          "--lcores", "0", "--log-level", "*:warning"};
+    static std::vector<std::string> arguments;  // EAL keeps pointers into them
+    arguments = {
+        "sandgate-bare",  "--no-huge",   "--no-pci", "--no-shconf", "-m", std::to_string(megabytes),
+        "--no-telemetry", "--iova-mode", "va",       "--lcores",    "0",  "--log-level",
+        "*:warning"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     static std::vector<char*> argv;
-    for (std::string& argument : arguments)
-        argv.push_back(strdup(argument.c_str()));
+    for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     if (rte_eal_init(static_cast<int>(argv.size() - 1), argv.data()) < 0)
         give_up(std::string("DPDK does not start: ") + rte_strerror(rte_errno));
@@ -157,7 +169,8 @@ class BareGateway
         shared.returns[0] = ring("bare_returns", 4096);
         shared.handover[0][0] = ring("bare_handover", 2048);
         shared.mailboxes[0] = new dp::Mailbox<dp::WorkerMessage>("bare_mailbox", 8192);
-        shared.qsbr = static_cast<rte_rcu_qsbr*>(rte_zmalloc("qsbr", rte_rcu_qsbr_get_memsize(2), 64));
+        shared.qsbr =
+            static_cast<rte_rcu_qsbr*>(rte_zmalloc("qsbr", rte_rcu_qsbr_get_memsize(2), 64));
         if (shared.pool == nullptr || shared.qsbr == nullptr)
             give_up("no memory for the pool: ask EAL for more");
         rte_rcu_qsbr_init(shared.qsbr, 2);
@@ -169,20 +182,20 @@ class BareGateway
         if (view_ == nullptr)
             give_up(error);
         shared.policy.store(view_.get());
-        for (const api::AgentRow& row : view_->rows.agents)
-            shared.agents.build(row.identity);
+        for (const api::AgentRow& row : view_->rows.agents) shared.agents.build(row.identity);
         shared.neighbours.set(0, v4(kWanGateway), kGatewayMac);
         shared.neighbours.set(1, v4(kServer), kServerMac);
-        owned_worker_ = std::make_unique<dp::Worker>(wg::WorkerId{0}, shared, counter_blocks_[0], max_flows, 0xf1);
+        owned_worker_ = std::make_unique<dp::Worker>(wg::WorkerId{0}, shared, counter_blocks_[0],
+                                                     max_flows, 0xf1);
         owned_worker_->now_ns = 1'000'000'000;
         owned_worker_->unix_seconds = 1'700'000'000;
     }
     ~BareGateway()
     {
-        for (rte_ring* r : {shared.messages, shared.local, shared.returns[0], shared.handover[0][0]}) {
+        for (rte_ring* r :
+             {shared.messages, shared.local, shared.returns[0], shared.handover[0][0]}) {
             void* mbuf = nullptr;
-            while (rte_ring_dequeue(r, &mbuf) == 0)
-                rte_pktmbuf_free(static_cast<rte_mbuf*>(mbuf));
+            while (rte_ring_dequeue(r, &mbuf) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(mbuf));
             rte_ring_free(r);
         }
         delete shared.events;
@@ -228,7 +241,8 @@ class BareGateway
     dp::Shared shared;
 
   private:
-    static constexpr uint8_t kTableKey[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    static constexpr uint8_t kTableKey[16] = {1, 2,  3,  4,  5,  6,  7,  8,
+                                              9, 10, 11, 12, 13, 14, 15, 16};
 
     static rte_ring* ring(const char* name, unsigned capacity)
     {
@@ -251,8 +265,8 @@ inline void put16(uint8_t* p, uint32_t value)
 }
 
 // An IPv4/UDP packet of `bytes` in all (28 at least), its payload a pattern.
-inline void write_udp(uint8_t* ip, uint32_t bytes, const api::Address& from, const api::Address& to, uint16_t source_port,
-                      uint16_t destination_port)
+inline void write_udp(uint8_t* ip, uint32_t bytes, const api::Address& from, const api::Address& to,
+                      uint16_t source_port, uint16_t destination_port)
 {
     std::memset(ip, 0, 28);
     ip[0] = 0x45;
@@ -266,11 +280,11 @@ inline void write_udp(uint8_t* ip, uint32_t bytes, const api::Address& from, con
     put16(ip + 20, source_port);
     put16(ip + 22, destination_port);
     put16(ip + 24, bytes - 20);
-    for (uint32_t i = 28; i < bytes; i++)
-        ip[i] = static_cast<uint8_t>(i * 31 + bytes);
+    for (uint32_t i = 28; i < bytes; i++) ip[i] = static_cast<uint8_t>(i * 31 + bytes);
 }
 
-inline void write_ethernet(uint8_t* frame, const uint8_t* to, const uint8_t* from, bool is_v4 = true)
+inline void write_ethernet(uint8_t* frame, const uint8_t* to, const uint8_t* from,
+                           bool is_v4 = true)
 {
     std::memcpy(frame, to, 6);
     std::memcpy(frame + 6, from, 6);

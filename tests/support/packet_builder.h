@@ -164,6 +164,7 @@ class PacketBuilder
         }
         return ip;
     }
+    // NOLINTNEXTLINE(google-explicit-constructor): a built packet stands where bytes do
     operator Bytes() const { return bytes(); }
 
   private:

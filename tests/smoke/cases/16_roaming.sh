@@ -11,6 +11,7 @@ ip -n sg-agent-a addr show dev eth0 | grep -q 192.0.2.21 || ip -n sg-agent-a add
 agent_a wg set sg-wg-a listen-port 41235
 sleep 1.5
 address_endpoint=$(agent_field build-bot endpoint)
+sent=0 received=0
 end_stream
 ip -n sg-agent-a addr add 192.0.2.11/24 dev eth0
 ip -n sg-agent-a addr del 192.0.2.21/24 dev eth0

@@ -1,4 +1,5 @@
-// The command line as a person or a script meets it. Control is played by a socket with canned answers.
+// The command line as a person or a script meets it. Control is played by a socket with canned
+// answers.
 #include "control/cli/cli.h"
 
 #include <gtest/gtest.h>
@@ -33,8 +34,7 @@ Ran run(std::vector<std::string> words, const std::string& input = "")
 {
     words.insert(words.begin(), "sandgate");
     std::vector<const char*> argv;
-    for (const std::string& word : words)
-        argv.push_back(word.c_str());
+    for (const std::string& word : words) argv.push_back(word.c_str());
     std::istringstream in(input);
     std::ostringstream out, err;
     const int code = control::run(static_cast<int>(argv.size()), argv.data(), in, out, err,
@@ -71,8 +71,8 @@ class FakeControl
             boost::asio::streambuf line;
             boost::system::error_code error;
             boost::asio::read_until(client, line, '\n', error);
-            const auto request = json::parse(std::string(static_cast<const char*>(line.data().data()),
-                                                         line.size()));
+            const auto request =
+                json::parse(std::string(static_cast<const char*>(line.data().data()), line.size()));
             std::string verb(request.at("verb").as_string());
             if (request.as_object().contains("first") && request.at("first").as_int64() != 0)
                 verb += json::serialize(request.at("first"));
@@ -98,15 +98,17 @@ struct CliTest : testing::Test
         dir.write("agent.key", run({"keygen"}).out, 0600);
         dir.write("agent.psk", run({"genpsk"}).out, 0600);
         const std::string key = run({"pubkey", dir / "agent.key"}).out;
-        dir.write("p.yaml",
-                  "gateway:\n  private_key_file: gateway.key\n  public_endpoint: gate.example:51820\n"
-                  "  tunnel_addresses: [10.66.0.254]\n  dns: [10.66.0.254]\n  tunnel_mtu: 1400\n"
-                  "dataplane: {workers: [1, 2], test_mode: true, host_port: false}\n"
-                  "ports:\n  - {name: wan, device: \"net_af_xdp0,iface=w0\", roles: [wan], addresses:"
-                  " [192.0.2.1/24]}\n"
-                  "agents:\n  - {name: bot, public_key: \"" +
-                      key.substr(0, 44) +
-                      "\", addresses: [10.66.0.1, \"fd66::1\"], psk_file: agent.psk, keepalive: 25}\n" + more);
+        dir.write(
+            "p.yaml",
+            "gateway:\n  private_key_file: gateway.key\n  public_endpoint: gate.example:51820\n"
+            "  tunnel_addresses: [10.66.0.254]\n  dns: [10.66.0.254]\n  tunnel_mtu: 1400\n"
+            "dataplane: {workers: [1, 2], test_mode: true, host_port: false}\n"
+            "ports:\n  - {name: wan, device: \"net_af_xdp0,iface=w0\", roles: [wan], addresses:"
+            " [192.0.2.1/24]}\n"
+            "agents:\n  - {name: bot, public_key: \"" +
+                key.substr(0, 44) +
+                "\", addresses: [10.66.0.1, \"fd66::1\"], psk_file: agent.psk, keepalive: 25}\n" +
+                more);
     }
 };
 
@@ -131,7 +133,9 @@ TEST_F(CliTest, writes_a_key_for_its_owner_alone_and_never_over_another)
     const mode_t before = umask(0);
     EXPECT_EQ(run({"keygen", "--out", path}).code, 0);
     umask(before);
-    struct stat info{};
+    struct stat info
+    {
+    };
     ASSERT_EQ(stat(path.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777, 0600u);
     const std::string key = dir.read("new.key");
@@ -160,15 +164,16 @@ TEST_F(CliTest, prints_a_client_configuration)
                          dir / "agent.key"});
     ASSERT_EQ(got.code, 0) << got.err;
     const auto first = [](const std::string& text) { return text.substr(0, 44); };
-    EXPECT_EQ(got.out, "[Interface]\nPrivateKey = " + first(dir.read("agent.key")) +
-                           "\nAddress = 10.66.0.1/32, fd66::1/128\nDNS = 10.66.0.254\nMTU = 1400\n\n"
-                           "[Peer]\nPublicKey = " +
-                           first(run({"pubkey", dir / "gateway.key"}).out) +
-                           "\nPresharedKey = " + first(dir.read("agent.psk")) +
-                           "\nEndpoint = gate.example:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n"
-                           "PersistentKeepalive = 25\n");
-    const Ran placeholder =
-        run({"agent", "config", "bot", "--config", dir / "p.yaml", "--allowed-ips", "10.0.0.0/8,10.66.0.254/32"});
+    EXPECT_EQ(got.out,
+              "[Interface]\nPrivateKey = " + first(dir.read("agent.key")) +
+                  "\nAddress = 10.66.0.1/32, fd66::1/128\nDNS = 10.66.0.254\nMTU = 1400\n\n"
+                  "[Peer]\nPublicKey = " +
+                  first(run({"pubkey", dir / "gateway.key"}).out) +
+                  "\nPresharedKey = " + first(dir.read("agent.psk")) +
+                  "\nEndpoint = gate.example:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n"
+                  "PersistentKeepalive = 25\n");
+    const Ran placeholder = run({"agent", "config", "bot", "--config", dir / "p.yaml",
+                                 "--allowed-ips", "10.0.0.0/8,10.66.0.254/32"});
     EXPECT_NE(placeholder.out.find("PrivateKey = PUT-"), std::string::npos);
     EXPECT_NE(placeholder.out.find("AllowedIPs = 10.0.0.0/8, 10.66.0.254/32\n"), std::string::npos);
 }
@@ -176,8 +181,8 @@ TEST_F(CliTest, prints_a_client_configuration)
 TEST_F(CliTest, refuses_a_configuration_with_another_agents_key)
 {
     write_policy();
-    const Ran wrong = run({"--config", dir / "p.yaml", "agent", "config", "bot", "--private-key-file",
-                           dir / "gateway.key"});
+    const Ran wrong = run({"--config", dir / "p.yaml", "agent", "config", "bot",
+                           "--private-key-file", dir / "gateway.key"});
     EXPECT_EQ(wrong.code, 1);
     EXPECT_TRUE(wrong.out.empty());
     EXPECT_NE(wrong.err.find("does not hold the key of agent bot"), std::string::npos);
@@ -209,8 +214,10 @@ TEST_F(CliTest, prints_the_dataplanes_arguments_for_people_scripts_and_shells)
     std::replace(joined.begin(), joined.end(), '\n', ' ');
     joined.back() = '\n';
     EXPECT_EQ(shell.out, joined);
-    const auto list = json::parse(run({"--json", "dataplane-args", dir / "p.yaml"}).out).at("arguments");
-    EXPECT_EQ(static_cast<long>(list.as_array().size()), std::count(lines.out.begin(), lines.out.end(), '\n'));
+    const auto list =
+        json::parse(run({"--json", "dataplane-args", dir / "p.yaml"}).out).at("arguments");
+    EXPECT_EQ(static_cast<long>(list.as_array().size()),
+              std::count(lines.out.begin(), lines.out.end(), '\n'));
 }
 
 TEST_F(CliTest, checks_a_policy_file)
@@ -219,7 +226,8 @@ TEST_F(CliTest, checks_a_policy_file)
     const Ran good = run({"policy", "check", dir / "p.yaml", "--keys"});
     EXPECT_EQ(good.code, 0) << good.err;
     EXPECT_EQ(good.out, (dir / "p.yaml") + " is good: 1 agent, 0 grants.\n");
-    write_policy("grants:\n  - {name: g, src: [\"agent:ghost\"], dst: [\"*\"], ip: [\"tcp:80\"]}\nnew: 1\n");
+    write_policy(
+        "grants:\n  - {name: g, src: [\"agent:ghost\"], dst: [\"*\"], ip: [\"tcp:80\"]}\nnew: 1\n");
     const Ran bad = run({"policy", "check", dir / "p.yaml"});
     EXPECT_EQ(bad.code, 1);
     EXPECT_NE(bad.err.find("p.yaml:14:1"), std::string::npos) << bad.err;
@@ -242,9 +250,12 @@ TEST_F(CliTest, lists_agents_as_wg_does)
     const Ran got = run({"agents", "--socket", socket});
     EXPECT_EQ(got.code, 0);
     EXPECT_EQ(got.out,
-              "NAME       OWNER  STATE    ENDPOINT            LATEST HANDSHAKE          RECEIVED       SENT\n"
-              "build-bot  ana    enabled  198.51.100.7:51820  1 minute, 12 seconds ago     148 B  90.00 MiB\n"
-              "b          -      expired  -                   never                          0 B        0 B\n");
+              "NAME       OWNER  STATE    ENDPOINT            LATEST HANDSHAKE          RECEIVED   "
+              "    SENT\n"
+              "build-bot  ana    enabled  198.51.100.7:51820  1 minute, 12 seconds ago     148 B  "
+              "90.00 MiB\n"
+              "b          -      expired  -                   never                          0 B   "
+              "     0 B\n");
     const auto all = json::parse(run({"agents", "--socket", socket, "--json"}).out);
     EXPECT_EQ(all.at("ok"), true);
     EXPECT_EQ(all.at("agents").as_array().size(), 2u);
@@ -257,17 +268,20 @@ TEST_F(CliTest, lists_drops_that_occurred_and_all_when_asked)
 {
     FakeControl control(
         socket,
-        {{"drops", R"({"ok":true,"drops":[{"reason":"tag_mismatch","count":0,"sentence":"The tag is wrong."},)"
-                   R"({"reason":"policy_denied","count":120,"sentence":"No grant allows this flow."}]})"}});
-    EXPECT_EQ(run({"drops", "--socket", socket}).out, "COUNT  REASON         MEANING\n"
-                                                      "  120  policy_denied  No grant allows this flow.\n");
+        {{"drops",
+          R"({"ok":true,"drops":[{"reason":"tag_mismatch","count":0,"sentence":"The tag is wrong."},)"
+          R"({"reason":"policy_denied","count":120,"sentence":"No grant allows this flow."}]})"}});
+    EXPECT_EQ(run({"drops", "--socket", socket}).out,
+              "COUNT  REASON         MEANING\n"
+              "  120  policy_denied  No grant allows this flow.\n");
     EXPECT_EQ(run({"drops", "--all", "--socket", socket}).out,
               "COUNT  REASON         MEANING\n"
               "    0  tag_mismatch   The tag is wrong.\n"
               "  120  policy_denied  No grant allows this flow.\n");
-    EXPECT_EQ(run({"drops", "--json", "--socket", socket}).out,
-              R"({"ok":true,"drops":[{"reason":"policy_denied","count":120,"sentence":"No grant allows this flow."}]})"
-              "\n");
+    EXPECT_EQ(
+        run({"drops", "--json", "--socket", socket}).out,
+        R"({"ok":true,"drops":[{"reason":"policy_denied","count":120,"sentence":"No grant allows this flow."}]})"
+        "\n");
 }
 
 TEST_F(CliTest, says_how_the_gateway_is_and_exits_accordingly)
@@ -294,7 +308,8 @@ TEST_F(CliTest, says_how_the_gateway_is_and_exits_accordingly)
                   "wan   2.00 KiB        5  10 B        1\n");
     }
     {
-        FakeControl control(dir / "2", {{"status", answer("degraded", "\"The policy file is refused.\"")}});
+        FakeControl control(dir / "2",
+                            {{"status", answer("degraded", "\"The policy file is refused.\"")}});
         const Ran got = run({"status", "--socket", dir / "2"});
         EXPECT_EQ(got.code, 1);
         EXPECT_NE(got.out.find("problem:    The policy file is refused.\n"), std::string::npos);
@@ -318,13 +333,16 @@ TEST_F(CliTest, says_what_to_do_when_control_is_away)
 TEST_F(CliTest, tells_a_refused_policy_from_one_in_force)
 {
     {
-        FakeControl control(socket, {{"policy-apply", R"({"ok":true,"error":null,"errors":[],"epoch":12})"}});
+        FakeControl control(
+            socket, {{"policy-apply", R"({"ok":true,"error":null,"errors":[],"epoch":12})"}});
         const Ran got = run({"policy", "apply", "--socket", socket});
         EXPECT_EQ(got.code, 0);
         EXPECT_EQ(got.out, "The policy is in force, epoch 12.\n");
     }
-    FakeControl control(dir / "2", {{"policy-apply",
-                                     R"({"ok":false,"error":"p.yaml:3:4: bad","errors":["p.yaml:3:4: bad"],"epoch":0})"}});
+    FakeControl control(
+        dir / "2",
+        {{"policy-apply",
+          R"({"ok":false,"error":"p.yaml:3:4: bad","errors":["p.yaml:3:4: bad"],"epoch":0})"}});
     const Ran got = run({"policy", "apply", "--socket", dir / "2"});
     EXPECT_EQ(got.code, 1);
     EXPECT_NE(got.err.find("p.yaml:3:4: bad\n"), std::string::npos);
@@ -332,11 +350,19 @@ TEST_F(CliTest, tells_a_refused_policy_from_one_in_force)
 
 TEST_F(CliTest, helps_everywhere_and_calls_misuse_by_its_code)
 {
-    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-             {"--help"}, {"keygen", "--help"}, {"pubkey", "--help"}, {"genpsk", "--help"},
-             {"agent", "config", "--help"}, {"agents", "--help"}, {"status", "--help"}, {"drops", "--help"},
-             {"policy", "check", "--help"}, {"policy", "apply", "--help"}, {"dataplane-args", "--help"},
-             {"completion", "bash", "--help"}}) {
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"--help"},
+                                               {"keygen", "--help"},
+                                               {"pubkey", "--help"},
+                                               {"genpsk", "--help"},
+                                               {"agent", "config", "--help"},
+                                               {"agents", "--help"},
+                                               {"status", "--help"},
+                                               {"drops", "--help"},
+                                               {"policy", "check", "--help"},
+                                               {"policy", "apply", "--help"},
+                                               {"dataplane-args", "--help"},
+                                               {"completion", "bash", "--help"}}) {
         const Ran got = run(words);
         EXPECT_EQ(got.code, 0) << words.front();
         EXPECT_FALSE(got.out.empty()) << words.front();
@@ -354,15 +380,17 @@ TEST_F(CliTest, prints_a_completion_that_bash_takes_and_that_knows_every_command
     dir.write("completion", got.out);
     EXPECT_EQ(std::system(("bash -n " + (dir / "completion")).c_str()), 0);
     const auto complete = [&](const std::string& words, int at) {
-        const std::string command = "bash -c 'source " + (dir / "completion") + "; COMP_WORDS=(" + words +
-                                    "); COMP_CWORD=" + std::to_string(at) +
-                                    "; _sandgate; printf \"%s \" \"${COMPREPLY[@]}\"' > " + (dir / "words");
+        const std::string command = "bash -c 'source " + (dir / "completion") + "; COMP_WORDS=(" +
+                                    words + "); COMP_CWORD=" + std::to_string(at) +
+                                    "; _sandgate; printf \"%s \" \"${COMPREPLY[@]}\"' > " +
+                                    (dir / "words");
         EXPECT_EQ(std::system(command.c_str()), 0);
         return dir.read("words");
     };
-    for (const char* noun : {"keygen", "pubkey", "genpsk", "agent", "agents", "status", "drops", "policy",
-                             "dataplane-args", "completion"})
-        EXPECT_NE(complete("sandgate \"\"", 1).find(std::string(noun) + " "), std::string::npos) << noun;
+    for (const char* noun : {"keygen", "pubkey", "genpsk", "agent", "agents", "status", "drops",
+                             "policy", "dataplane-args", "completion"})
+        EXPECT_NE(complete("sandgate \"\"", 1).find(std::string(noun) + " "), std::string::npos)
+            << noun;
     EXPECT_EQ(complete("sandgate policy a", 2), "apply ");
     EXPECT_EQ(complete("sandgate drops --a", 2), "--all ");
 }

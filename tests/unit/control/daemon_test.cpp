@@ -1,4 +1,5 @@
-// Control as a whole, against a dataplane that the test plays and a policy file in a directory of its own.
+// Control as a whole, against a dataplane that the test plays and a policy file in a directory of
+// its own.
 #include "control/daemon/daemon.h"
 
 #include <gtest/gtest.h>
@@ -49,18 +50,19 @@ class DaemonTest : public testing::Test
 
     std::string agent(const std::string& name, uint8_t seed, const std::string& more = "") const
     {
-        return "  - {name: " + name + ", public_key: \"" + public_text(seed) + "\", addresses: [10.66.0." +
-               std::to_string(seed) + "]" + more + "}\n";
+        return "  - {name: " + name + ", public_key: \"" + public_text(seed) +
+               "\", addresses: [10.66.0." + std::to_string(seed) + "]" + more + "}\n";
     }
     void write_policy(const std::string& agents, const std::string& more = "") const
     {
-        dir.write("sandgate.yaml", "gateway:\n  private_key_file: gateway.key\n  tunnel_addresses: [10.66.0.254]\n"
-                                   "dataplane:\n  control_socket: " +
-                                       socket + "\ncontrol:\n  state_dir: " + (dir / "state") +
-                                       "\n  socket: " + (dir / "control.sock") +
-                                       "\nports:\n  - {name: lan, device: net_null0, roles: [wan, lan],"
-                                       " addresses: [192.0.2.1/24]}\nagents:\n" +
-                                       agents + more);
+        dir.write("sandgate.yaml",
+                  "gateway:\n  private_key_file: gateway.key\n  tunnel_addresses: [10.66.0.254]\n"
+                  "dataplane:\n  control_socket: " +
+                      socket + "\ncontrol:\n  state_dir: " + (dir / "state") +
+                      "\n  socket: " + (dir / "control.sock") +
+                      "\nports:\n  - {name: lan, device: net_null0, roles: [wan, lan],"
+                      " addresses: [192.0.2.1/24]}\nagents:\n" +
+                      agents + more);
     }
 
     void start()
@@ -145,9 +147,11 @@ TEST_F(DaemonTest, sends_key_psks_and_snapshot_in_this_order)
     FakeDataplane dataplane(socket);
     start();
     ASSERT_TRUE(run_until([&] { return in_force(); }));
-    EXPECT_EQ(dataplane.types(), (std::vector<MessageType>{MessageType::kHello, MessageType::kStaticKey,
-                                                           MessageType::kPsk, MessageType::kPushSnapshot}));
-    EXPECT_EQ(control::key_to_base64(std::span<const uint8_t, 32>(dataplane.messages()[1].body.data(), 32)),
+    EXPECT_EQ(dataplane.types(),
+              (std::vector<MessageType>{MessageType::kHello, MessageType::kStaticKey,
+                                        MessageType::kPsk, MessageType::kPushSnapshot}));
+    EXPECT_EQ(control::key_to_base64(
+                  std::span<const uint8_t, 32>(dataplane.messages()[1].body.data(), 32)),
               key_text(200));
     EXPECT_EQ(rows(dataplane).size(), 2u);
     EXPECT_GT(dataplane.epoch(), 0u);
@@ -172,9 +176,10 @@ TEST_F(DaemonTest, pushes_everything_again_to_a_dataplane_that_died)
     dataplane.forget();
     dataplane.start();
     ASSERT_TRUE(run_until([&] { return in_force(); }));
-    EXPECT_EQ(dataplane.types(),
-              (std::vector<MessageType>{MessageType::kHello, MessageType::kStaticKey, MessageType::kPsk,
-                                        MessageType::kSeed, MessageType::kPushSnapshot}));
+    EXPECT_EQ(
+        dataplane.types(),
+        (std::vector<MessageType>{MessageType::kHello, MessageType::kStaticKey, MessageType::kPsk,
+                                  MessageType::kSeed, MessageType::kPushSnapshot}));
     api::SeedBody seed;
     std::memcpy(&seed, dataplane.messages()[3].body.data(), sizeof(seed));
     EXPECT_EQ(seed.identity, note.identity);
@@ -207,9 +212,9 @@ TEST_F(DaemonTest, keeps_the_last_good_policy_when_the_file_turns_bad)
 
 TEST_F(DaemonTest, keeps_running_without_a_policy_and_pushes_nothing)
 {
-    dir.write("sandgate.yaml", "control:\n  state_dir: " + (dir / "state") + "\n  socket: " +
-                                   (dir / "control.sock") + "\ndataplane:\n  control_socket: " + socket +
-                                   "\nnonsense: 1\n");
+    dir.write("sandgate.yaml", "control:\n  state_dir: " + (dir / "state") +
+                                   "\n  socket: " + (dir / "control.sock") +
+                                   "\ndataplane:\n  control_socket: " + socket + "\nnonsense: 1\n");
     FakeDataplane dataplane(socket);
     start();
     ASSERT_TRUE(run_until([&] { return daemon->gateway().link().is_up(); }));
@@ -223,8 +228,7 @@ TEST_F(DaemonTest, keeps_running_without_a_policy_and_pushes_nothing)
 TEST_F(DaemonTest, sends_a_small_change_as_a_delta)
 {
     std::string agents;
-    for (uint8_t i = 1; i <= 100; i++)
-        agents += agent("agent-" + std::to_string(i), i);
+    for (uint8_t i = 1; i <= 100; i++) agents += agent("agent-" + std::to_string(i), i);
     write_policy(agents);
     FakeDataplane dataplane(socket);
     start();
@@ -234,7 +238,8 @@ TEST_F(DaemonTest, sends_a_small_change_as_a_delta)
     EXPECT_TRUE(outcome.is_in_force);
     EXPECT_TRUE(outcome.is_delta);
     EXPECT_EQ(dataplane.count(MessageType::kPushSnapshot), 1u);
-    EXPECT_EQ(rows(dataplane).size(), 101u) << "the delta did not lead where the snapshot would have";
+    EXPECT_EQ(rows(dataplane).size(), 101u)
+        << "the delta did not lead where the snapshot would have";
     EXPECT_EQ(outcome.epoch, dataplane.epoch());
 }
 
@@ -252,8 +257,7 @@ TEST_F(DaemonTest, sends_nothing_when_nothing_changed)
 TEST_F(DaemonTest, follows_a_refused_delta_with_the_snapshot)
 {
     std::string agents;
-    for (uint8_t i = 1; i <= 50; i++)
-        agents += agent("agent-" + std::to_string(i), i);
+    for (uint8_t i = 1; i <= 50; i++) agents += agent("agent-" + std::to_string(i), i);
     write_policy(agents);
     FakeDataplane dataplane(socket, [](const auto& message) -> std::string {
         return message.type == MessageType::kPushDelta ? "No memory for a delta." : "";
@@ -304,9 +308,11 @@ TEST_F(DaemonTest, cuts_an_agent_at_the_moment_it_expires)
     ASSERT_EQ(before.size(), 2u);
     EXPECT_EQ(before[0].flags & api::kAgentEnabled, uint32_t{api::kAgentEnabled});
     now += 2;
-    ASSERT_TRUE(run_until([&] { return (rows(dataplane).at(0).flags & api::kAgentEnabled) == 0; }, 4s));
+    ASSERT_TRUE(
+        run_until([&] { return (rows(dataplane).at(0).flags & api::kAgentEnabled) == 0; }, 4s));
     EXPECT_EQ(rows(dataplane)[1].flags & api::kAgentEnabled, uint32_t{api::kAgentEnabled});
-    EXPECT_EQ(rows(dataplane)[0].changed_epoch, dataplane.epoch()) << "its flows must be decided again";
+    EXPECT_EQ(rows(dataplane)[0].changed_epoch, dataplane.epoch())
+        << "its flows must be decided again";
     EXPECT_EQ(rows(dataplane)[1].changed_epoch, before[1].changed_epoch);
     const auto agents = ask(R"({"verb":"agents"})");
     EXPECT_EQ(agents.at("agents").as_array().at(0).at("state").as_string(), "expired");
@@ -430,7 +436,8 @@ TEST_F(DaemonTest, answers_agents_page_by_page_with_what_the_dataplane_knows)
     const auto first = ask(R"({"verb":"agents"})");
     EXPECT_EQ(first.at("agents").as_array().size(), 2u);
     EXPECT_EQ(first.at("agents").at(1).at("endpoint").as_string(), "198.51.100.7:51820");
-    const auto rest = ask(R"({"verb":"agents","first":)" + boost::json::serialize(first.at("next")) + "}");
+    const auto rest =
+        ask(R"({"verb":"agents","first":)" + boost::json::serialize(first.at("next")) + "}");
     ASSERT_EQ(rest.at("agents").as_array().size(), 1u);
     EXPECT_EQ(rest.at("agents").at(0).at("rx_bytes").as_int64(), 102);
     EXPECT_EQ(rest.at("next").as_int64(), 0);
@@ -447,7 +454,8 @@ TEST_F(DaemonTest, answers_bad_requests_with_a_sentence)
         EXPECT_FALSE(answer.at("error").as_string().empty()) << line;
     }
     EXPECT_FALSE(ask(std::string(70000, 'x')).at("ok").as_bool());
-    EXPECT_EQ(ask(R"({"verb":"status"})").at("state").as_string(), "down") << "no dataplane is running";
+    EXPECT_EQ(ask(R"({"verb":"status"})").at("state").as_string(), "down")
+        << "no dataplane is running";
 }
 
 TEST_F(DaemonTest, does_not_take_the_socket_of_a_control_that_lives)

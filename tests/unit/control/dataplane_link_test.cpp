@@ -78,7 +78,8 @@ TEST_F(LinkTest, maps_the_counters_that_come_with_the_welcome)
 
 TEST_F(LinkTest, sends_a_snapshot_as_a_memfd_that_nobody_can_change_any_more)
 {
-    FakeDataplane dataplane(dir / "dataplane.sock", [](const auto&) { return "checked elsewhere"; });
+    FakeDataplane dataplane(dir / "dataplane.sock",
+                            [](const auto&) { return "checked elsewhere"; });
     link.start();
     ASSERT_TRUE(run_until([&] { return link.is_up(); }));
     const std::vector<uint8_t> bytes(200000, 0x5a);
@@ -126,8 +127,7 @@ TEST_F(LinkTest, cuts_long_lists_into_messages_that_fit)
     crypto::Secret<32> psk;
     psk.data()[0] = 7;
     std::vector<control::PskOrder> orders;
-    for (uint32_t i = 1; i <= 4000; i++)
-        orders.push_back({i, i % 2 == 0 ? &psk : nullptr});
+    for (uint32_t i = 1; i <= 4000; i++) orders.push_back({i, i % 2 == 0 ? &psk : nullptr});
     int answers = 0;
     link.send_psks(orders, [&](const Reply& reply) {
         EXPECT_FALSE(reply.is_error);
@@ -173,14 +173,12 @@ TEST_F(LinkTest, answers_what_waits_when_the_connection_ends)
     ASSERT_TRUE(run_until([&] { return link.is_up(); }));
     dataplane.is_mute = true;
     std::vector<Reply> replies;
-    for (int i = 0; i < 3; i++)
-        link.ping([&](const Reply& reply) { replies.push_back(reply); });
+    for (int i = 0; i < 3; i++) link.ping([&](const Reply& reply) { replies.push_back(reply); });
     run_until([] { return false; }, 50ms);
     EXPECT_TRUE(replies.empty());
     dataplane.drop_connection();
     ASSERT_TRUE(run_until([&] { return replies.size() == 3; }));
-    for (const Reply& reply : replies)
-        EXPECT_TRUE(reply.is_error && reply.is_lost);
+    for (const Reply& reply : replies) EXPECT_TRUE(reply.is_error && reply.is_lost);
 }
 
 TEST_F(LinkTest, answers_at_once_while_the_dataplane_is_away)
@@ -245,8 +243,7 @@ TEST_F(LinkTest, reads_peers_page_by_page)
 {
     FakeDataplane dataplane(dir / "dataplane.sock");
     std::vector<api::PeerStatus> peers(5);
-    for (uint32_t i = 0; i < 5; i++)
-        peers[i].identity = 10 + i;
+    for (uint32_t i = 0; i < 5; i++) peers[i].identity = 10 + i;
     dataplane.set_peers(peers);
     dataplane.page = 2;
     link.start();
@@ -255,8 +252,7 @@ TEST_F(LinkTest, reads_peers_page_by_page)
     bool is_done = false;
     std::function<void(api::IdentityId)> read = [&](api::IdentityId first) {
         link.get_peers(first, 0, [&](const PeersPage& page) {
-            for (const auto& peer : page.peers)
-                seen.push_back(peer.identity);
+            for (const auto& peer : page.peers) seen.push_back(peer.identity);
             if (page.next != 0)
                 read(page.next);
             else

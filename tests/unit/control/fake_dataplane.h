@@ -1,5 +1,6 @@
-// A dataplane for tests: serves the socket of dataplane/api/requests.h from a thread of its own, verifies what
-// a real one would verify, keeps every message, and can be told to refuse, to send notes and to die.
+// A dataplane for tests: serves the socket of dataplane/api/requests.h from a thread of its own,
+// verifies what a real one would verify, keeps every message, and can be told to refuse, to send
+// notes and to die.
 #pragma once
 
 #include <fcntl.h>
@@ -88,8 +89,7 @@ class FakeDataplane
     std::vector<api::MessageType> types()
     {
         std::vector<api::MessageType> list;
-        for (const Message& message : messages())
-            list.push_back(message.type);
+        for (const Message& message : messages()) list.push_back(message.type);
         return list;
     }
     size_t count(api::MessageType type)
@@ -139,7 +139,8 @@ class FakeDataplane
         counters_fd_ = memfd_create("counters", MFD_CLOEXEC);
         if (ftruncate(counters_fd_, static_cast<off_t>(region_bytes_)) != 0)
             std::abort();
-        void* memory = mmap(nullptr, region_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd_, 0);
+        void* memory =
+            mmap(nullptr, region_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd_, 0);
         region_ = static_cast<api::CountersRegion*>(memory);
         region_->magic = api::kCountersMagic;
         region_->version = api::kCountersVersion;
@@ -193,13 +194,16 @@ class FakeDataplane
             return false;
         api::MessageHeader header;
         std::memcpy(&header, buffer.data(), sizeof(header));
-        Message message{header.type, {buffer.begin() + sizeof(header), buffer.begin() + got}, {}, 0};
+        Message message{
+            header.type, {buffer.begin() + sizeof(header), buffer.begin() + got}, {}, 0};
         if (header.length != message.body.size())
             std::abort();
         if (const cmsghdr* c = CMSG_FIRSTHDR(&packet); c != nullptr) {
             int file = -1;
             std::memcpy(&file, CMSG_DATA(c), sizeof(file));
-            struct stat info{};
+            struct stat info
+            {
+            };
             fstat(file, &info);
             message.file.resize(static_cast<size_t>(info.st_size));
             if (pread(file, message.file.data(), message.file.size(), 0) != info.st_size)
@@ -213,7 +217,8 @@ class FakeDataplane
             return true;
         if (header.type == api::MessageType::kHello) {
             const api::WelcomeBody welcome{version, 0, boot_id, epoch_locked()};
-            answer(fd, api::MessageType::kWelcome, header.request, &welcome, sizeof(welcome), counters_fd_);
+            answer(fd, api::MessageType::kWelcome, header.request, &welcome, sizeof(welcome),
+                   counters_fd_);
         } else if (header.type == api::MessageType::kGetPeers) {
             send_peers(fd, header.request, message);
         } else {
@@ -282,12 +287,13 @@ class FakeDataplane
         std::vector<uint8_t> bytes(sizeof(body) + rows.size() * sizeof(api::PeerStatus));
         std::memcpy(bytes.data(), &body, sizeof(body));
         if (!rows.empty())
-            std::memcpy(bytes.data() + sizeof(body), rows.data(), rows.size() * sizeof(api::PeerStatus));
+            std::memcpy(bytes.data() + sizeof(body), rows.data(),
+                        rows.size() * sizeof(api::PeerStatus));
         answer(fd, api::MessageType::kPeers, request, bytes.data(), bytes.size());
     }
 
-    static void answer(int fd, api::MessageType type, uint32_t request, const void* body, size_t bytes,
-                       int file = -1)
+    static void answer(int fd, api::MessageType type, uint32_t request, const void* body,
+                       size_t bytes, int file = -1)
     {
         api::MessageHeader header{type, static_cast<uint32_t>(bytes), request, 0};
         iovec parts[2] = {{&header, sizeof(header)}, {const_cast<void*>(body), bytes}};

@@ -24,12 +24,14 @@ constexpr uint16_t kA = 1, kTxt = 16, kAaaa = 28, kAxfr = 252;
 
 Bytes query(const std::string& name, uint16_t type, uint16_t id = 0x1234, uint16_t klass = 1)
 {
-    Bytes q = {static_cast<uint8_t>(id >> 8), static_cast<uint8_t>(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+    Bytes q = {
+        static_cast<uint8_t>(id >> 8), static_cast<uint8_t>(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
     size_t at = 0;
     while (at < name.size()) {
         const size_t end = std::min(name.find('.', at), name.size());
         q.push_back(static_cast<uint8_t>(end - at));
-        q.insert(q.end(), name.begin() + static_cast<long>(at), name.begin() + static_cast<long>(end));
+        q.insert(q.end(), name.begin() + static_cast<long>(at),
+                 name.begin() + static_cast<long>(end));
         at = end + 1;
     }
     q.push_back(0);
@@ -43,8 +45,8 @@ Bytes query(const std::string& name, uint16_t type, uint16_t id = 0x1234, uint16
 Bytes with_edns(Bytes q, uint16_t size, uint8_t version = 0)
 {
     q[11] = 1;
-    q.insert(q.end(), {0, 0, 41, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size), 0, version, 0, 0,
-                       0, 0});
+    q.insert(q.end(), {0, 0, 41, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size), 0,
+                       version, 0, 0, 0, 0});
     return q;
 }
 
@@ -100,8 +102,8 @@ TEST_F(ResolverTest, says_that_a_name_has_no_such_record)
 
 TEST_F(ResolverTest, refuses_the_rest)
 {
-    for (const Bytes& q : {query("example.com", kA), query("ai.example.com", kA), query("", kA), query("aii", kA),
-                           query("ai", kAxfr), query("ai", kA, 1, 3)}) {
+    for (const Bytes& q : {query("example.com", kA), query("ai.example.com", kA), query("", kA),
+                           query("aii", kA), query("ai", kAxfr), query("ai", kA, 1, 3)}) {
         const Bytes a = answer_query(q, zone, true);
         EXPECT_EQ(rcode(a), 5u);
         EXPECT_EQ(answers(a), 0u);
@@ -140,13 +142,13 @@ TEST_F(ResolverTest, speaks_edns_and_refuses_other_versions_of_it)
     EXPECT_EQ(a.at(11), 1) << "the answer carries its own EDNS record";
     const Bytes bad = answer_query(with_edns(query("ai", kA), 4096, 1), zone, true);
     EXPECT_EQ(answers(bad), 0u);
-    EXPECT_TRUE(ends_with(bad, {41, 0x04, 0xd0, 1, 0, 0, 0, 0, 0})) << "BADVERS is 16: 1 in the record";
+    EXPECT_TRUE(ends_with(bad, {41, 0x04, 0xd0, 1, 0, 0, 0, 0, 0}))
+        << "BADVERS is 16: 1 in the record";
 }
 
 TEST_F(ResolverTest, cuts_what_the_client_cannot_take)
 {
-    for (int i = 0; i < 100; i++)
-        ASSERT_EQ(zone.add("many=10.0.0." + std::to_string(i)), "");
+    for (int i = 0; i < 100; i++) ASSERT_EQ(zone.add("many=10.0.0." + std::to_string(i)), "");
     const Bytes small = answer_query(query("many", kA), zone, true);
     EXPECT_LE(small.size(), 512u);
     EXPECT_EQ(small[2] & 2, 2) << "TC";
@@ -169,14 +171,15 @@ TEST_F(ResolverTest, survives_every_prefix_and_random_damage_of_a_query)
             q[random() % q.size()] = static_cast<uint8_t>(random());
         q.resize(random() % 4 == 0 ? random() % (q.size() + 1) : q.size());
         const Bytes a = answer_query(q, zone, true);
-        ASSERT_TRUE(a.empty() || (a.size() >= 12 && a.size() <= 1232 && a[0] == q[0] && a[1] == q[1]));
+        ASSERT_TRUE(a.empty() ||
+                    (a.size() >= 12 && a.size() <= 1232 && a[0] == q[0] && a[1] == q[1]));
     }
 }
 
 TEST_F(ResolverTest, refuses_names_and_addresses_that_are_none)
 {
-    for (const char* bad : {"ai", "=10.0.0.1", "a b=10.0.0.1", "a..b=10.0.0.1", "ai=10.0.0", "ai=10.0.0.1/8",
-                            "ai="})
+    for (const char* bad :
+         {"ai", "=10.0.0.1", "a b=10.0.0.1", "a..b=10.0.0.1", "ai=10.0.0", "ai=10.0.0.1/8", "ai="})
         EXPECT_NE(zone.add(bad), "") << bad;
     TempDir dir;
     dir.write("zone", "# names\nai 10.66.0.1 fd66::1\n\nbroken 10.66.0.300\n");
