@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pwd.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,16 @@ struct Text
     std::array<char, 64> bytes{};
     ~Text() { crypto::wipe(bytes.data(), bytes.size()); }
 };
+
+// Root, the one who reads, and for root also the account of the service, whose files root looks
+// after.
+bool may_own(uid_t owner)
+{
+    if (owner == 0 || owner == geteuid())
+        return true;
+    const passwd* service = geteuid() == 0 ? getpwnam("sandgate") : nullptr;
+    return service != nullptr && owner == service->pw_uid;
+}
 
 }  // namespace
 
@@ -40,7 +51,7 @@ Result<crypto::Secret<32>> load_key_file(const std::string& path)
     std::string fault;
     if (!is_known || !S_ISREG(status.st_mode))
         fault = "The key file is not a regular file.";
-    else if (status.st_uid != 0 && status.st_uid != geteuid())
+    else if (!may_own(status.st_uid))
         fault = fmt::format("The key file belongs to somebody else (user {}); run: chown {} {}",
                             status.st_uid, geteuid(), path);
     else if ((status.st_mode & 0077) != 0)

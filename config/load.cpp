@@ -17,6 +17,7 @@
 
 #include "config/parse.h"
 #include "config/yaml_tree.h"
+#include "dataplane/api/bounds.h"
 
 namespace sandgate::config {
 namespace {
@@ -277,6 +278,11 @@ class Loader
             out = value;
     }
 
+    void size(const YamlNode& node, std::optional<uint64_t>& out, api::Range range)
+    {
+        number(node, out, range.least, range.most);
+    }
+
     void boolean(const YamlNode& node, bool& out)
     {
         if (!is(node, Kind::kScalar, "true or false"))
@@ -358,8 +364,8 @@ class Loader
                          if (core != ~0u)
                              d.workers.push_back(core);
                      });
-                     if (d.workers.size() > 64)
-                         fail(n, "More than 64 workers.");
+                     if (d.workers.size() > api::kMaxWorkers)
+                         fail(n, fmt::format("More than {} workers.", api::kMaxWorkers));
                  }},
                 {"slow_path_core", kOptional,
                  [&](const YamlNode& n) { number(n, d.slow_path_core, 0, kMaxCore); }},
@@ -371,10 +377,11 @@ class Loader
                 {"control_socket", kOptional,
                  [&](const YamlNode& n) { socket_path(n, d.control_socket); }},
                 {"max_sessions", kOptional,
-                 [&](const YamlNode& n) { number(n, d.max_sessions, 1, 1u << 22); }},
+                 [&](const YamlNode& n) { size(n, d.max_sessions, api::kSessionSlots); }},
                 {"max_flows", kOptional,
-                 [&](const YamlNode& n) { number(n, d.max_flows, 1, 1u << 28); }},
-                {"mbufs", kOptional, [&](const YamlNode& n) { number(n, d.mbufs, 1, 1u << 26); }},
+                 [&](const YamlNode& n) { size(n, d.max_flows, api::kFlowsPerWorker); }},
+                {"mbufs", kOptional,
+                 [&](const YamlNode& n) { size(n, d.mbufs, api::kPacketBuffers); }},
             });
     }
 

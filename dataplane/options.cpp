@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "dataplane/api/bounds.h"
+
 namespace sandgate::dp {
 
 Options parse_options(int argc, char** argv)
@@ -29,12 +31,12 @@ Options parse_options(int argc, char** argv)
     app.add_flag("--test-mode", options.is_test_mode,
                  "for trials: ordinary memory, nothing left on disk");
     app.add_flag("--adaptive-idle", options.is_idle_adaptive, "idle workers sleep up to 100 us");
-    app.add_option("--max-sessions", options.max_sessions, "session slots, at most 4194304")
-        ->check(CLI::Range(1u << 10, 1u << 22));
+    app.add_option("--max-sessions", options.max_sessions, "session slots")
+        ->check(CLI::Range(api::kSessionSlots.least, api::kSessionSlots.most));
     app.add_option("--max-flows", options.max_flows, "flows per worker")
-        ->check(CLI::Range(1u << 10, 1u << 26));
+        ->check(CLI::Range(api::kFlowsPerWorker.least, api::kFlowsPerWorker.most));
     app.add_option("--mbufs", options.mbufs, "packet buffers")
-        ->check(CLI::Range(1u << 11, 1u << 22));
+        ->check(CLI::Range(api::kPacketBuffers.least, api::kPacketBuffers.most));
     app.add_option("--mtu", options.mtu, "of the ports, bytes")->check(CLI::Range(1280, 9000));
     app.add_flag("--host-port", options.has_host_port,
                  "make the TAP of the gateway's own services");

@@ -6,14 +6,14 @@
 #include <atomic>
 #include <cstdint>
 
+#include "dataplane/api/bounds.h"
 #include "dataplane/api/drop_reason.h"
 
 namespace sandgate::api {
 
 constexpr uint64_t kCountersMagic = 0x31304354'4347444e;
 constexpr uint32_t kCountersVersion = 1;
-constexpr unsigned kMaxPorts = 8;  // the host port is the last one
-constexpr unsigned kMaxWorkers = 64;
+constexpr unsigned kMaxPorts = 8;        // the host port is the last one
 constexpr unsigned kSlowPathBlocks = 2;  // the handshake thread's, then the server thread's
 
 using Counter = std::atomic<uint64_t>;

@@ -1,7 +1,7 @@
 // The messages of the dataplane's UNIX socket (SOCK_SEQPACKET, one message per packet, at most
 // kMaxMessageBytes). The dataplane listens; it serves a client only when SO_PEERCRED names root or
 // the user of
-// --control-uid. One connection at a time may send orders; a newer one replaces an older one.
+// --control-user. One connection at a time may send orders; a newer one replaces an older one.
 //
 // Every message starts with MessageHeader; `length` counts the bytes behind it. Unknown types,
 // wrong lengths or out-of-range fields are answered with an Ack that carries the fault, and change
@@ -29,7 +29,7 @@ enum class MessageType : uint32_t
     kPushDelta = 6,  // PushBody and a sealed memfd as SCM_RIGHTS; answered with kAck once in force
     kGetPeers = 7,   // GetPeersBody; answered with kPeers
     kPing = 8,       // no body; answered with kAck
-    // dataplane -> control
+                // dataplane -> control
     kWelcome = 64,        // WelcomeBody
     kAck = 65,            // AckBody
     kPeers = 66,          // PeersBody, then PeerStatus[]

@@ -22,7 +22,7 @@
 
 namespace sandgate::dp {
 
-constexpr unsigned kMaxWorkers = 16;
+using api::kMaxWorkers;
 constexpr unsigned kTransmitBatch = 64;
 
 // What all threads of the dataplane share. Built by main before any thread starts.

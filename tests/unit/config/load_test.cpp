@@ -98,6 +98,11 @@ const BadPolicy kBadPolicies[] = {
      "ports:\n  - {name: wan, device: d, roles: wan, addresses: [192.0.2.1]}\n",
      "p.yaml:2:52: ports[0].addresses[0]: \"192.0.2.1\" needs the length of its network, as in "
      "192.0.2.1/24."},
+    {"too few sessions", "dataplane: {max_sessions: 512}\n",
+     "p.yaml:1:27: dataplane.max_sessions: Expected a number from 1024 to 4194304."},
+    {"too many workers",
+     "dataplane:\n  workers: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]\n",
+     "p.yaml:2:12: dataplane.workers: More than 16 workers."},
     {"unknown role", "ports:\n  - {name: wan, device: d, roles: [dmz]}\n",
      "p.yaml:2:36: ports[0].roles[0]: A role is wan or lan."},
     {"multicast mac",
