@@ -1,6 +1,7 @@
 // See counters_view.h.
 #include "control/link/counters_view.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -36,6 +37,11 @@ std::optional<CountersView> CountersView::map(int fd, std::string& error)
         error = "the counters' file is shorter than its header";
         return std::nullopt;
     }
+    // A mapping of memory that may still shrink could end in the middle of a read.
+    if (const int seals = fcntl(fd, F_GET_SEALS); seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
+        error = "the counters' memory is not sealed against shrinking";
+        return std::nullopt;
+    }
     void* memory = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED) {
         error = std::string("the counters cannot be mapped: ") + std::strerror(errno);
@@ -54,8 +60,8 @@ std::optional<CountersView> CountersView::map(int fd, std::string& error)
                 ": install the same release of both programs";
         return std::nullopt;
     }
-    const size_t needed =
-        sizeof(api::CountersRegion) + (size_t{workers} + 1) * sizeof(api::CounterBlock);
+    const size_t needed = sizeof(api::CountersRegion) +
+                          (size_t{workers} + api::kSlowPathBlocks) * sizeof(api::CounterBlock);
     if (workers == 0 || workers > api::kMaxWorkers || bytes < needed) {
         error = "the counters' file is too small for " + std::to_string(workers) + " workers";
         return std::nullopt;

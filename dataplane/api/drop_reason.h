@@ -63,6 +63,7 @@ namespace sandgate::api {
     X(kHandshakeFlooded, handshake_flooded, "Initiations of one agent arrive faster than 50 per second.") \
     X(kHandshakeUnexpected, handshake_unexpected, "A response or cookie that answers none of our messages.") \
     X(kHandshakeLowOrder, handshake_low_order, "A public key of low order.") \
+    X(kHandshakePskMissing, handshake_psk_missing, "The agent has a pre-shared key, and control has not handed it over yet.") \
     X(kSessionTableFull, session_table_full, "No session slot is free.") \
     X(kUnknownProtocol, unknown_protocol, "A frame for one of the port's own addresses that it does not serve.") \
     X(kNeighbourMalformed, neighbour_malformed, "An ARP or neighbour discovery message that breaks its rules.") \

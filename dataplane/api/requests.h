@@ -29,10 +29,10 @@ enum class MessageType : uint32_t
     kPushDelta = 6,  // PushBody and a sealed memfd as SCM_RIGHTS; answered with kAck once in force
     kGetPeers = 7,   // GetPeersBody; answered with kPeers
     kPing = 8,       // no body; answered with kAck
-                // dataplane -> control
-    kWelcome = 64,        // WelcomeBody
-    kAck = 65,            // AckBody
-    kPeers = 66,          // PeersBody, then PeerStatus[]
+                     // dataplane -> control
+    kWelcome = 64,   // WelcomeBody
+    kAck = 65,       // AckBody
+    kPeers = 66,     // PeersBody, then PeerStatus[]
     kHandshakeNote = 67,  // SeedBody[]: persist these; sent unasked, `request` is 0
 };
 

@@ -127,7 +127,9 @@ void BuilderThread::tell_peers(const PolicyView* before, const PolicyView& after
             std::memcpy(config.public_key.data(), row.public_key, 32);
             config.keepalive_seconds = row.keepalive_seconds;
             config.needs_psk = (row.flags & api::kAgentHasPsk) != 0;
-            config.activity = &shared_.agents.find(row.identity)->activity;
+            Agent& agent = *shared_.agents.find(row.identity);
+            config.activity = &agent.activity;
+            config.owner = agent.owner.load(std::memory_order_relaxed);
             changed.push_back(config);
         }
         o += has_old ? 1 : 0;
@@ -135,9 +137,9 @@ void BuilderThread::tell_peers(const PolicyView* before, const PolicyView& after
     }
     if (removed.empty() && changed.empty())
         return;
-    handshakes_.order_and_wait([&](wg::HandshakeEngine&, wg::Time now) {
-        for (const IdentityId identity : removed) handshakes_.remove_peer(identity, now);
-        for (const wg::PeerConfig& config : changed) handshakes_.add_peer(config, now);
+    handshakes_.order_and_wait([&](wg::HandshakeEngine& engine, wg::Time now) {
+        for (const IdentityId identity : removed) engine.remove_peer(identity, now);
+        for (const wg::PeerConfig& config : changed) engine.upsert_peer(config, now);
     });
 }
 

@@ -30,7 +30,6 @@ uint64_t thread_cpu_ns()
 }
 
 constexpr unsigned kMessagesAtOnce = 64;
-constexpr size_t kMostHeld = 1u << 20;  // seeds and keys of agents that no policy names yet
 
 }  // namespace
 
@@ -107,58 +106,6 @@ void HandshakeThread::close_orders(wg::Time now)
         is_closed_ = true;
     }
     take_orders(now);
-}
-
-void HandshakeThread::add_peer(wg::PeerConfig config, wg::Time now)
-{
-    config.owner = shared_.agents.find(config.identity)->owner.load(std::memory_order_relaxed);
-    engine_.upsert_peer(config, now);
-    if (is_peer_.size() <= config.identity)
-        is_peer_.resize(config.identity + size_t{1});
-    is_peer_[config.identity] = true;
-    if (const auto held = held_psks_.find(config.identity); held != held_psks_.end()) {
-        engine_.set_psk(config.identity, held->second);
-        held_psks_.erase(held);
-    }
-    if (const auto held = held_seeds_.find(config.identity); held != held_seeds_.end()) {
-        const api::SeedBody kept = held->second;
-        held_seeds_.erase(held);
-        seed(kept, now);
-    }
-}
-
-void HandshakeThread::remove_peer(IdentityId identity, wg::Time now)
-{
-    engine_.remove_peer(identity, now);
-    is_peer_[identity] = false;
-}
-
-void HandshakeThread::set_psk(IdentityId identity, crypto::Key psk)
-{
-    held_psks_.erase(identity);
-    if (identity < is_peer_.size() && is_peer_[identity])
-        engine_.set_psk(identity, psk);
-    else if (held_psks_.size() < kMostHeld)
-        held_psks_.emplace(identity, std::move(psk));
-}
-
-void HandshakeThread::remove_psk(IdentityId identity)
-{
-    held_psks_.erase(identity);
-    if (identity < is_peer_.size() && is_peer_[identity])
-        engine_.remove_psk(identity);
-}
-
-void HandshakeThread::seed(const api::SeedBody& seed, wg::Time now)
-{
-    if (seed.identity >= is_peer_.size() || !is_peer_[seed.identity]) {
-        if (held_seeds_.size() < kMostHeld)
-            held_seeds_[seed.identity] = seed;
-        return;
-    }
-    wg::Timestamp greatest;
-    std::memcpy(greatest.data(), seed.timestamp, greatest.size());
-    engine_.seed(seed.identity, greatest, seed.endpoint, now);
 }
 
 bool HandshakeThread::take_orders(wg::Time now)

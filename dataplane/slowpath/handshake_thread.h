@@ -6,7 +6,6 @@
 #include <atomic>
 #include <deque>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <vector>
 
@@ -33,16 +32,6 @@ class HandshakeThread final : public wg::HandshakeActions
     bool order(Order order);
     // The same, and waits until it is done.
     bool order_and_wait(Order order);
-
-    // For orders, so on the handshake thread. A PSK or a seed may come before the policy that names
-    // its agent; it is held and takes effect in the same step as the peer, so that no replayed
-    // initiation finds a gap between them.
-    // config.owner is ours to fill.
-    void add_peer(wg::PeerConfig config, wg::Time now);
-    void remove_peer(IdentityId identity, wg::Time now);
-    void set_psk(IdentityId identity, crypto::Key psk);
-    void remove_psk(IdentityId identity);
-    void seed(const api::SeedBody& seed, wg::Time now);
 
     // HandshakeActions
     void send_datagram(WorkerId via, const Endpoint& to, std::span<const uint8_t> bytes) override;
@@ -78,11 +67,6 @@ class HandshakeThread final : public wg::HandshakeActions
     wg::HandshakeEngine engine_;
     std::deque<WorkerMessage> unsent_[kMaxWorkers];  // writer: this thread
     std::deque<Retired> retired_;                    // writer: this thread
-
-    // writer: this thread
-    std::vector<bool> is_peer_;  // by identity
-    std::map<IdentityId, crypto::Key> held_psks_;
-    std::map<IdentityId, api::SeedBody> held_seeds_;
 
     std::mutex orders_mutex_;
     std::vector<Order> orders_;  // under orders_mutex_

@@ -242,11 +242,11 @@ void ServerThread::psks(const api::MessageHeader& header, const uint8_t* body)
         auto row = row_at<api::PskBody>(body, i);
         auto key = std::make_shared<crypto::Key>(std::span<const uint8_t, 32>(row.psk, 32));
         crypto::wipe(row.psk, sizeof(row.psk));
-        handshakes_->order([this, row, key](wg::HandshakeEngine&, wg::Time) {
+        handshakes_->order([row, key](wg::HandshakeEngine& engine, wg::Time) {
             if (row.is_present != 0)
-                handshakes_->set_psk(row.identity, std::move(*key));
+                engine.set_psk(row.identity, *key);
             else
-                handshakes_->remove_psk(row.identity);
+                engine.remove_psk(row.identity);
         });
     }
     ack(header.request, "", 0, 0);
@@ -262,8 +262,12 @@ void ServerThread::seeds(const api::MessageHeader& header, const uint8_t* body)
         if (rows[i].identity > api::kMaxIdentity)
             return ack(header.request, "a seed with an identity out of range", 0, 0);
     }
-    handshakes_->order([this, rows = std::move(rows)](wg::HandshakeEngine&, wg::Time now) {
-        for (const api::SeedBody& row : rows) handshakes_->seed(row, now);
+    handshakes_->order([rows = std::move(rows)](wg::HandshakeEngine& engine, wg::Time now) {
+        for (const api::SeedBody& row : rows) {
+            wg::Timestamp greatest;
+            std::memcpy(greatest.data(), row.timestamp, greatest.size());
+            engine.seed(row.identity, greatest, row.endpoint, now);
+        }
     });
     ack(header.request, "", 0, 0);
 }

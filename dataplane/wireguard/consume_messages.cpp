@@ -287,8 +287,10 @@ DropReason HandshakeEngine::State::Incoming::initiator_fault(Initiation& i)
     Peer& peer = *i.peer;
     if (peer.is_refused)
         return DropReason::kHandshakeLowOrder;
+    if (peer.lacks_psk())
+        return DropReason::kHandshakePskMissing;
     Timestamp timestamp;
-    if (peer.lacks_psk() || !noise::read_timestamp(i.symmetric, i.message, peer.ss, timestamp))
+    if (!noise::read_timestamp(i.symmetric, i.message, peer.ss, timestamp))
         return DropReason::kHandshakeNotAuthentic;
     if (timestamp <= peer.greatest_timestamp)
         return DropReason::kHandshakeReplayed;

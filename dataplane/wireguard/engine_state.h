@@ -3,6 +3,7 @@
 // and peer_timers.cpp.
 #pragma once
 
+#include <set>
 #include <unordered_set>
 #include <vector>
 
@@ -52,6 +53,9 @@ struct HandshakeEngine::State
     void forget_sessions(Peer& peer);
     void complete(Peer& peer, Time now);
     void note_persistent(const Peer& peer);
+    // The peer of an identity, new if need be; nullptr when there are max_peers. Peers that left
+    // make room.
+    Peer* find_or_add(IdentityId identity);
 
     SessionTable& sessions;
     HandshakeActions& actions;
@@ -71,6 +75,7 @@ struct HandshakeEngine::State
     PeerTable peers;
     std::vector<Peer*> requested;          // initiations to send before the entry point returns
     std::unordered_set<Session*> orphans;  // sessions of removed peers that their owner still holds
+    std::set<IdentityId> departed;         // peers that left and are remembered
     uint64_t now_ns = 0;                   // of the last call that brought a time
 
     struct Incoming;  // one span's messages between their phases

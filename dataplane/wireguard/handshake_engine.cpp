@@ -94,6 +94,18 @@ void HandshakeEngine::State::note_persistent(const Peer& peer)
     actions.note_persistent(peer.identity, peer.greatest_timestamp, peer.endpoint);
 }
 
+Peer* HandshakeEngine::State::find_or_add(IdentityId identity)
+{
+    if (Peer* peer = peers.find(identity))
+        return peer;
+    if (peers.size() >= limits.max_peers && !departed.empty()) {
+        const auto oldest = departed.begin();  // identities ascend and are never given twice
+        peers.remove(*peers.find(*oldest));
+        departed.erase(oldest);
+    }
+    return peers.size() < limits.max_peers ? &peers.find_or_add(identity) : nullptr;
+}
+
 HandshakeEngine::HandshakeEngine(SessionTable& sessions, HandshakeActions& actions,
                                  api::CounterBlock& counters, FillRandom fill_random,
                                  const EngineLimits& limits)
@@ -132,10 +144,12 @@ void HandshakeEngine::upsert_peer(const PeerConfig& config, Time now)
 {
     State& s = *state_;
     s.now_ns = now.monotonic_ns;
-    if (s.peers.find(config.identity) == nullptr && s.peers.size() >= s.limits.max_peers)
+    Peer* found = s.find_or_add(config.identity);
+    if (found == nullptr)
         return;
-    Peer& peer = s.peers.find_or_add(config.identity);
-    if (peer.is_configured && peer.public_key != config.public_key) {
+    Peer& peer = *found;
+    s.departed.erase(config.identity);
+    if (peer.public_key != crypto::PublicKey{} && peer.public_key != config.public_key) {
         // Another device under the same identity: nothing of the old one's handshakes remains.
         s.forget_sessions(peer);
         s.drop_pending(peer);
@@ -176,15 +190,17 @@ void HandshakeEngine::remove_peer(IdentityId identity, Time now)
         if (session != nullptr)
             s.orphans.insert(session);
     s.timers.cancel(*peer);
-    s.peers.remove(*peer);
+    s.peers.retire(*peer);
+    s.departed.insert(identity);
 }
 
 void HandshakeEngine::set_psk(IdentityId identity, const crypto::Key& psk)
 {
     State& s = *state_;
-    if (s.peers.find(identity) == nullptr && s.peers.size() >= s.limits.max_peers)
+    Peer* found = s.find_or_add(identity);
+    if (found == nullptr)
         return;
-    Peer& peer = s.peers.find_or_add(identity);
+    Peer& peer = *found;
     peer.psk.assign(psk.span());
     peer.has_psk = true;
     s.start_if_seeded(peer, s.now_ns);
@@ -204,11 +220,12 @@ void HandshakeEngine::seed(IdentityId identity, const Timestamp& greatest, const
 {
     State& s = *state_;
     s.now_ns = now.monotonic_ns;
-    if (s.peers.find(identity) == nullptr && s.peers.size() >= s.limits.max_peers)
+    Peer* found = s.find_or_add(identity);
+    if (found == nullptr)
         return;
     // What we saw ourselves is newer than what control remembers: a control that restarts seeds
     // again.
-    Peer& peer = s.peers.find_or_add(identity);
+    Peer& peer = *found;
     peer.greatest_timestamp = std::max(peer.greatest_timestamp, greatest);
     if (!peer.endpoint.is_known() && endpoint.is_known()) {
         peer.endpoint = endpoint;

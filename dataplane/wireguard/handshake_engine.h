@@ -107,6 +107,8 @@ class HandshakeEngine
     // Adds a peer or changes it; another public key under the same identity forgets its sessions. A
     // peer whose key is of low order or our own is kept and never talked to.
     void upsert_peer(const PeerConfig& config, Time now);
+    // Nobody is it any more, and its sessions end. Its PSK, owner and greatest timestamp are
+    // remembered for its return; remove_psk() wipes the first.
     void remove_peer(IdentityId identity, Time now);
     // Takes effect on the next handshake only.
     void set_psk(IdentityId identity, const crypto::Key& psk);

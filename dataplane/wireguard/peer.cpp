@@ -27,6 +27,20 @@ void PeerTable::remove(Peer& peer)
     size_--;
 }
 
+void PeerTable::retire(Peer& peer)
+{
+    forget_key(peer);
+    auto kept = std::make_unique<Peer>();
+    kept->identity = peer.identity;
+    kept->owner = peer.owner;
+    kept->public_key = peer.public_key;
+    kept->has_psk = peer.has_psk;
+    kept->psk = std::move(peer.psk);
+    kept->greatest_timestamp = peer.greatest_timestamp;
+    kept->last_sent_timestamp = peer.last_sent_timestamp;
+    by_identity_[peer.identity] = std::move(kept);
+}
+
 void PeerTable::set_key(Peer& peer, const crypto::PublicKey& key)
 {
     forget_key(peer);

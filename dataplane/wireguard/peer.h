@@ -32,7 +32,7 @@ struct Peer : Timed
     IdentityId identity = 0;
     uint16_t keepalive_seconds = 0;
     WorkerId owner = kNoWorker;
-    bool is_configured : 1 = false;  // false: only its PSK or seed has arrived so far
+    bool is_configured : 1 = false;  // false: its PSK or seed came first, or it left
     bool needs_psk : 1 = false;
     bool has_psk : 1 = false;
     bool has_ss : 1 = false;
@@ -100,6 +100,9 @@ class PeerTable
     // Makes the peer known under its public key; a key that another peer had before now means this
     // one.
     void set_key(Peer& peer, const crypto::PublicKey& key);
+    // Nobody is found under its key any more, and it is as new, but for what must outlive it: an
+    // agent that returns keeps its PSK and its owner, and its old initiations stay refused.
+    void retire(Peer& peer);
     size_t size() const { return size_; }
 
     template <typename Visit>

@@ -128,6 +128,7 @@ constexpr DropReason kOfHandshakes[] = {
     DropReason::kHandshakeUnknownPeer, DropReason::kHandshakeReplayed,
     DropReason::kHandshakeFlooded,     DropReason::kHandshakeUnexpected,
     DropReason::kHandshakeLowOrder,    DropReason::kSessionTableFull,
+    DropReason::kHandshakePskMissing,
 };
 
 constexpr const char* kConstants[api::kDropReasons] = {

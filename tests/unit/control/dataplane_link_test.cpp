@@ -225,6 +225,17 @@ TEST_F(LinkTest, refuses_counters_of_another_layout)
     }
 }
 
+TEST_F(LinkTest, refuses_counters_that_could_shrink)
+{
+    FakeDataplane dataplane(dir / "dataplane.sock");
+    const int loose = memfd_create("loose", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ASSERT_EQ(ftruncate(loose, 1 << 20), 0);
+    std::string error;
+    EXPECT_FALSE(control::CountersView::map(loose, error));
+    EXPECT_NE(error.find("not sealed"), std::string::npos) << error;
+    close(loose);
+}
+
 TEST_F(LinkTest, hands_on_the_notes_about_handshakes)
 {
     FakeDataplane dataplane(dir / "dataplane.sock");

@@ -135,9 +135,11 @@ class FakeDataplane
   private:
     void make_counters()
     {
-        region_bytes_ = sizeof(api::CountersRegion) + 3 * sizeof(api::CounterBlock);
-        counters_fd_ = memfd_create("counters", MFD_CLOEXEC);
-        if (ftruncate(counters_fd_, static_cast<off_t>(region_bytes_)) != 0)
+        region_bytes_ =
+            sizeof(api::CountersRegion) + (2 + api::kSlowPathBlocks) * sizeof(api::CounterBlock);
+        counters_fd_ = memfd_create("counters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (ftruncate(counters_fd_, static_cast<off_t>(region_bytes_)) != 0 ||
+            fcntl(counters_fd_, F_ADD_SEALS, F_SEAL_SHRINK) != 0)
             std::abort();
         void* memory =
             mmap(nullptr, region_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, counters_fd_, 0);

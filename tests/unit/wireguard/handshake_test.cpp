@@ -352,7 +352,7 @@ TEST_F(HandshakeTest, a_peer_that_needs_a_preshared_key_waits_for_it)
 {
     joined.a.add_peer(kPeer, joined.b.public_key, joined.b.address);
     joined.b.add_peer(kPeer, joined.a.public_key, joined.a.address, 0, true);
-    expect_drop(joined.b, initiation(), DropReason::kHandshakeNotAuthentic);
+    expect_drop(joined.b, initiation(), DropReason::kHandshakePskMissing);
     joined.b.send(kPeer, kPing);
     joined.settle();
     EXPECT_EQ(joined.sent_count(kInitiation, &joined.b), 0u);
@@ -431,6 +431,44 @@ TEST_F(HandshakeTest, removing_a_peer_ends_its_sessions_at_once_and_frees_them_w
     joined.advance(20 * kSecond);
     joined.handshake();
     EXPECT_FALSE(joined.tb().received.empty()) << "a peer can come back";
+}
+
+TEST_F(HandshakeTest, a_peer_that_returns_keeps_psk_and_owner_and_refuses_what_it_said_before)
+{
+    crypto::Key psk;
+    psk.span()[7] = 7;
+    joined.introduce(&psk);
+    std::optional<Datagram> first;
+    joined.on_wire = [&](Datagram& d) {
+        if (d.type() == kInitiation && !first)
+            first = d;
+        return true;
+    };
+    joined.handshake();
+    const WorkerId owner = joined.b.engine->owner_of(kPeer);
+    joined.b.engine->remove_peer(kPeer, joined.now);
+    joined.settle();
+    joined.advance(kSecond);
+    ASSERT_TRUE(first);
+    expect_drop(joined.b, *first, DropReason::kHandshakeUnknownPeer);
+
+    joined.b.add_peer(kPeer, joined.a.public_key, {}, 0, true);
+    EXPECT_EQ(joined.b.engine->owner_of(kPeer), owner);
+    expect_drop(joined.b, *first, DropReason::kHandshakeReplayed);
+    joined.tb().received.clear();
+    joined.advance(20 * kSecond);
+    joined.handshake();
+    EXPECT_FALSE(joined.tb().received.empty()) << "and the PSK is there";
+}
+
+TEST_F(HandshakeTest, peers_that_left_make_room_for_new_ones)
+{
+    constexpr size_t kRoom = 1024;  // max_peers of the test's gateways
+    for (IdentityId i = 10; i < 10 + 2 * kRoom; i++) {
+        joined.b.add_peer(i, crypto::public_key_of(private_key(77)), joined.a.address);
+        ASSERT_TRUE(joined.b.engine->endpoint_of(i).is_known()) << i;
+        joined.b.engine->remove_peer(i, joined.now);
+    }
 }
 
 TEST_F(HandshakeTest, another_public_key_under_the_same_identity_ends_the_sessions)
