@@ -70,14 +70,14 @@ std::string start_device(uint16_t device, const std::string& name, uint16_t queu
             return "the transmit queue of " + name + " cannot be set up (" +
                    std::strerror(-tx_error) + ")";
     }
-    rte_eth_dev_set_mtu(
-        device, mtu);  // some virtual devices refuse; then their frames stay within their default
+    // Some virtual devices refuse; then their frames stay within their default.
+    rte_eth_dev_set_mtu(device, mtu);
     const int error = rte_eth_dev_start(device);
     if (error != 0)
         return "the device " + name + " does not start: " + std::strerror(-error);
     rte_eth_allmulticast_enable(device);  // neighbour solicitations come by multicast
-    rte_eth_promiscuous_enable(
-        device);  // virtual devices need it; frames for others are refused by name
+    // Virtual devices need it; frames for others are refused by name.
+    rte_eth_promiscuous_enable(device);
     return {};
 }
 

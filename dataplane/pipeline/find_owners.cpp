@@ -33,8 +33,8 @@ WorkerId owner_of(const Worker& w, const Packet& packet)
     if (packet.kind == Kind::kSealed)
         return w.shared.sessions->owner_of(packet.receiver_index);
     const WorkerId owner = packet.agent->owner.load(std::memory_order_acquire);
-    return owner == wg::kNoWorker ? w.id
-                                  : owner;  // an agent never heard of: this worker refuses it
+    // An agent never heard of has no owner; this worker refuses the packet.
+    return owner == wg::kNoWorker ? w.id : owner;
 }
 
 }  // namespace

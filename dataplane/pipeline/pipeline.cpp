@@ -40,9 +40,7 @@ void flush_confirmed(Worker& w, const PolicyView& policy)
 void run_burst(Worker& w, const PolicyView& policy, Burst& burst)
 {
     parse_outer(w, policy, burst);  // sealed, handshake or plain; lengths agree
-    find_owners(
-        w, policy,
-        burst);  // exits: handshakes and ARP/ND to the slow path, others' packets to their worker
+    find_owners(w, policy, burst);  // exits: handshakes, ARP/ND, and other workers' packets
     resume_burst(Stage::kFindSessions, w, policy, burst);
 }
 
