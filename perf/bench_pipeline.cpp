@@ -206,7 +206,8 @@ class Bench
 
     void open_every_flow()
     {
-        for (uint32_t done = 0; done < gateway_.agent_count; done += 32) {
+        const uint64_t packets = uint64_t{gateway_.agent_count} * run_length_;
+        for (uint64_t done = 0; done < packets; done += 32) {
             run_whole(Direction::kOpen, prepare(Direction::kOpen, 64, 32));
             drain();
         }

@@ -26,9 +26,13 @@ struct Address
 
     static Address v4(const uint8_t* four)
     {
+        uint32_t word;
+        std::memcpy(&word, four, 4);
+        // One write of 16 bytes: read back as a whole after smaller writes, it would have to wait.
+        using Words = long long __attribute__((vector_size(16)));
+        const Words words = {0, static_cast<long long>(uint64_t{word} << 32 | 0xffff0000)};
         Address a;
-        a.bytes[10] = a.bytes[11] = 0xff;
-        std::memcpy(&a.bytes[12], four, 4);
+        std::memcpy(a.bytes.data(), &words, 16);
         return a;
     }
     static Address v6(const uint8_t* sixteen)

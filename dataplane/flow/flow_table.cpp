@@ -24,10 +24,8 @@ Flow* FlowTable::find(const FlowKey& key, uint32_t hash)
 {
     for (unsigned probe = 0; probe < kMaxProbes; probe++) {
         const Bucket& bucket = buckets_[(hash + probe) & bucket_mask_];
-        for (unsigned i = 0; i < kPerBucket; i++) {
-            if (bucket.tags[i] != hash || bucket.flows[i] == kNone)
-                continue;
-            Flow* flow = &flows_[bucket.flows[i]];
+        for (unsigned found = bucket.places_of(hash); found != 0; found &= found - 1) {
+            Flow* flow = &flows_[bucket.flows[std::countr_zero(found)]];
             if (flow->key == key)
                 return flow;
         }
@@ -103,7 +101,7 @@ namespace {
 
 uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
 {
-    switch (flow.key.identity_and_protocol >> 24) {
+    switch (flow.key.protocol()) {
         case 6:
             if (flow.state == kFlowClosing)
                 return timeouts.tcp_closing_ms;

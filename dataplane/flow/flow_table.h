@@ -4,6 +4,9 @@
 // the table is made.
 #pragma once
 
+#include <emmintrin.h>
+
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -21,14 +24,19 @@ struct FlowKey
 {
     api::Address agent;
     api::Address peer;
-    uint16_t agent_port = 0;
-    uint16_t peer_port = 0;
-    uint32_t identity_and_protocol = 0;  // 24 bits of identity, 8 of protocol
+    // One word, so that it is written at once: a processor that has just written parts of a word
+    // waits before it can read the whole.
+    uint64_t ends = 0;
 
-    static uint32_t pack(api::IdentityId identity, uint8_t protocol)
+    static uint64_t pack(uint16_t agent_port, uint16_t peer_port, api::IdentityId identity,
+                         uint8_t protocol)
     {
-        return identity | static_cast<uint32_t>(protocol) << 24;
+        return agent_port | static_cast<uint64_t>(peer_port) << 16 |
+               static_cast<uint64_t>(identity) << 32 | static_cast<uint64_t>(protocol) << 56;
     }
+    uint16_t agent_port() const { return static_cast<uint16_t>(ends); }
+    uint16_t peer_port() const { return static_cast<uint16_t>(ends >> 16); }
+    uint8_t protocol() const { return static_cast<uint8_t>(ends >> 56); }
     // By words: a call of memcmp costs more than the comparison.
     bool operator==(const FlowKey& other) const
     {
@@ -93,12 +101,13 @@ class FlowTable
 
     uint32_t hash_of(const FlowKey& key) const
     {
-        uint32_t ports;
-        std::memcpy(&ports, &key.agent_port, 4);
-        const uint64_t mix =
-            seed_ ^ (static_cast<uint64_t>(key.identity_and_protocol) << 32 | ports);
-        const uint64_t h = hash_of_bytes16(key.agent.bytes.data(), mix) * 0x9e3779b97f4a7c15ull ^
-                           hash_of_bytes16(key.peer.bytes.data(), mix + 1);
+        uint64_t words[5];
+        std::memcpy(words, &key, sizeof(words));
+        // Two of the three multiplications do not wait for each other.
+        const uint64_t first = fold(words[0] ^ seed_, words[1] ^ words[4] ^ 0xa0761d6478bd642full);
+        const uint64_t second = fold(words[2] ^ seed_ ^ 0xe7037ed1a0b428dbull,
+                                     words[3] ^ words[4] ^ 0x8ebc6af09c88c6e3ull);
+        const uint64_t h = fold(first ^ seed_, second ^ 0x589965cc75374cc3ull);
         return static_cast<uint32_t>(h >> 32 ^ h);
     }
     void prefetch_bucket(uint32_t hash) const { rte_prefetch0(&buckets_[hash & bucket_mask_]); }
@@ -106,9 +115,8 @@ class FlowTable
     void prefetch_flow(uint32_t hash) const
     {
         const Bucket& bucket = buckets_[hash & bucket_mask_];
-        for (unsigned i = 0; i < kPerBucket; i++)
-            if (bucket.tags[i] == hash && bucket.flows[i] != kNone)
-                rte_prefetch0(&flows_[bucket.flows[i]]);
+        for (unsigned found = bucket.places_of(hash); found != 0; found &= found - 1)
+            rte_prefetch0(&flows_[bucket.flows[std::countr_zero(found)]]);
     }
 
     Flow* find(const FlowKey& key, uint32_t hash);
@@ -137,6 +145,20 @@ class FlowTable
         uint32_t passed;  // entries that lie in a later bucket because this one was full
         uint32_t flows[kPerBucket];
         uint32_t zero;
+
+        // A bit for each place in use whose tag is this hash.
+        unsigned places_of(uint32_t hash) const
+        {
+            const auto equal = [](const uint32_t* four, uint32_t value) {
+                const __m128i words = _mm_load_si128(reinterpret_cast<const __m128i*>(four));
+                const __m128i same =
+                    _mm_cmpeq_epi32(words, _mm_set1_epi32(static_cast<int>(value)));
+                return static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(same)));
+            };
+            const unsigned tagged = equal(tags, hash) | equal(tags + 4, hash) << 4;
+            const unsigned unused = equal(flows, kNone) | equal(flows + 4, kNone) << 4;
+            return tagged & ~unused & ((1u << kPerBucket) - 1);
+        }
     };
 
     uint64_t seed_;

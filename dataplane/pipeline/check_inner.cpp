@@ -10,7 +10,7 @@ namespace sandgate::dp {
 
 namespace {
 
-DropReason sealed_fault(const PolicyView& policy, Packet& packet)
+DropReason sealed_fault(const PolicyView& policy, Packet& packet, size_t source_start)
 {
     rte_mbuf* mbuf = packet.mbuf;
     rte_pktmbuf_trim(mbuf, wg::kAuthTagBytes);
@@ -24,23 +24,25 @@ DropReason sealed_fault(const PolicyView& policy, Packet& packet)
         return fault;
     // Longest match over all peers, as Linux has it: a wider prefix of this agent gives no right to
     // an address that another agent holds.
-    if (policy.addresses.find(packet.source) != packet.session->identity)
+    if (policy.addresses.find(packet.source, source_start) != packet.session->identity)
         return DropReason::kInnerSourceNotOurs;
     return merge_ecn(packet);
 }
 
-// A keepalive has no text, but its tag is 16 bytes and every buffer has room behind it.
-Address likely_source(const uint8_t* text)
+// What lies where a source address would, before anything is believed of it. Every authentic text
+// here is followed by a tag of 16 bytes, and every buffer has room behind it.
+Address likely_source(const Packet& packet)
 {
+    const auto* text = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, sizeof(wg::DataHeader));
     return text[0] >> 4 == 4 ? Address::v4(text + 12) : Address::v6(text + 8);
 }
 
-DropReason plain_fault(const PolicyView& policy, const Packet& packet)
+DropReason plain_fault(const PolicyView& policy, const Packet& packet, size_t source_start)
 {
     const bool is_from_host = (packet.flags & kFromHost) != 0;
     if (policy.is_gateway_address(packet.source) != is_from_host)
         return DropReason::kSpoofedAgentSource;
-    if (policy.addresses.find(packet.source) != api::kNoIdentity)
+    if (policy.addresses.find(packet.source, source_start) != api::kNoIdentity)
         return DropReason::kSpoofedAgentSource;
     return DropReason::kNone;
 }
@@ -49,14 +51,16 @@ DropReason plain_fault(const PolicyView& policy, const Packet& packet)
 
 void check_inner(Worker& w, const PolicyView& policy, Burst& burst)
 {
-    // What lies where a source address would; nothing is believed of it yet.
+    size_t starts[Burst::kMost];  // of the search for each source
+    unsigned count = 0;
     for (const Packet* packet : burst.packets())
-        if (packet->kind == Kind::kSealed)
-            policy.addresses.prefetch(likely_source(
-                rte_pktmbuf_mtod_offset(packet->mbuf, const uint8_t*, sizeof(wg::DataHeader))));
+        starts[count++] = policy.addresses.prefetch(
+            packet->kind == Kind::kSealed ? likely_source(*packet) : packet->source);
+    unsigned next = 0;
     burst.keep_if(w, [&](Packet& packet) {
-        return packet.kind == Kind::kSealed ? sealed_fault(policy, packet)
-                                            : plain_fault(policy, packet);
+        const size_t start = starts[next++];
+        return packet.kind == Kind::kSealed ? sealed_fault(policy, packet, start)
+                                            : plain_fault(policy, packet, start);
     });
 }
 

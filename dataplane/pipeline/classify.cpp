@@ -17,7 +17,7 @@ constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kAck = 0x10;
 api::RuleId decide(const PolicyView& policy, const Packet& packet, const FlowKey& key,
                    uint8_t direction)
 {
-    const uint16_t port = direction == api::kEgress ? key.peer_port : key.agent_port;
+    const uint16_t port = direction == api::kEgress ? key.peer_port() : key.agent_port();
     return find_rule(policy, *packet.row, static_cast<api::MatchDirection>(direction), key.peer,
                      packet.protocol, port);
 }
@@ -36,7 +36,8 @@ bool is_undeclared_service(const PolicyView& policy, const FlowKey& key, uint8_t
                            uint8_t direction)
 {
     return direction == api::kEgress && policy.is_gateway_address(key.peer) &&
-           !policy.is_declared_service(key.peer, protocol, has_ports(protocol) ? key.peer_port : 0);
+           !policy.is_declared_service(key.peer, protocol,
+                                       has_ports(protocol) ? key.peer_port() : 0);
 }
 
 DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)

@@ -8,20 +8,14 @@ namespace sandgate::dp {
 inline FlowKey key_of(const Packet& packet)
 {
     const bool is_error = (packet.flags & kIcmpError) != 0;
-    FlowKey key;
-    if (packet.is_from_agent()) {
-        key.agent = is_error ? packet.quoted : packet.source;
-        key.peer = packet.destination;
-        key.agent_port = packet.source_port;
-        key.peer_port = packet.destination_port;
-    } else {
-        key.agent = packet.destination;
-        key.peer = is_error ? packet.quoted : packet.source;
-        key.agent_port = packet.destination_port;
-        key.peer_port = packet.source_port;
-    }
-    key.identity_and_protocol = FlowKey::pack(packet.agent->identity, packet.protocol);
-    return key;
+    const Address& sender = is_error ? packet.quoted : packet.source;
+    const IdentityId identity = packet.agent->identity;
+    if (packet.is_from_agent())
+        return {
+            sender, packet.destination,
+            FlowKey::pack(packet.source_port, packet.destination_port, identity, packet.protocol)};
+    return {packet.destination, sender,
+            FlowKey::pack(packet.destination_port, packet.source_port, identity, packet.protocol)};
 }
 
 inline api::MatchDirection direction_of(const Packet& packet)

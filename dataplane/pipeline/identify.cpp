@@ -23,6 +23,18 @@ DropReason identity_fault(const Worker& w, const PolicyView& policy, Packet& pac
     return DropReason::kNone;
 }
 
+// What seal_packets will read of the agent, some stages from here.
+void prefetch_sealing(const Agent& agent)
+{
+    const auto* lines = reinterpret_cast<const uint8_t*>(&agent);
+    rte_prefetch0(lines + 64);
+    rte_prefetch0(lines + 128);
+    if (agent.current == nullptr)
+        return;
+    rte_prefetch0(agent.current);
+    rte_prefetch0(&agent.current->send_key);
+}
+
 }  // namespace
 
 void identify(Worker& w, const PolicyView& policy, Burst& burst)
@@ -31,8 +43,11 @@ void identify(Worker& w, const PolicyView& policy, Burst& burst)
     burst.keep_unless_exited([&](Packet& packet) {
         // An agent that nobody owns was never heard of: there is no session, no endpoint and no
         // flow table for it.
-        if (packet.agent->owner.load(std::memory_order_acquire) == w.id) [[likely]]
+        if (packet.agent->owner.load(std::memory_order_acquire) == w.id) [[likely]] {
+            if (packet.kind != Kind::kSealed)
+                prefetch_sealing(*packet.agent);
             return true;
+        }
         refuse_and_tell(w, policy, packet, DropReason::kNoSession, Told::kUnreachable);
         return false;
     });

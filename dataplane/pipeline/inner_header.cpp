@@ -227,8 +227,9 @@ void decrement_hop_limit(uint8_t* inner)
         return;
     }
     const uint16_t before = read16(inner + 8);
-    inner[8]--;
-    write16(inner + 10, updated_checksum(read16(inner + 10), before, read16(inner + 8)));
+    const auto after = static_cast<uint16_t>(before - 0x100);
+    write16(inner + 8, after);
+    write16(inner + 10, updated_checksum(read16(inner + 10), before, after));
 }
 
 DropReason merge_ecn(Packet& packet)

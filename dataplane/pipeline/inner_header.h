@@ -36,7 +36,10 @@ void clamp_mss(Packet& packet, uint16_t mtu);
 // The ones' complement sum that IP, ICMP, TCP and UDP use.
 inline uint16_t fold_checksum(uint64_t sum)
 {
-    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
     return static_cast<uint16_t>(~sum);
 }
 // Of big-endian words. RFC 1071 section 2: the sum does not depend on byte order, so it is taken in

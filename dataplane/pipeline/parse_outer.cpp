@@ -104,6 +104,16 @@ DropReason read_tunnel_datagram(Packet& packet, const Outer& ip, const api::Port
     return DropReason::kNone;
 }
 
+// Where an IP packet goes, before anything else of it is believed; false for less than a header, or
+// one of another version than its Ethernet type says.
+bool read_destination(Address& destination, const uint8_t* data, uint32_t bytes, bool is_v4)
+{
+    if (bytes < (is_v4 ? 20u : 40u) || data[0] >> 4 != (is_v4 ? 4 : 6))
+        return false;
+    destination = is_v4 ? Address::v4(data + 16) : Address::v6(data + 24);
+    return true;
+}
+
 DropReason read_plain(Packet& packet, uint32_t ethernet_bytes)
 {
     packet.kind = Kind::kPlain;
@@ -161,11 +171,18 @@ DropReason outer_fault(const Shared& shared, const PolicyView& policy, Packet& p
         return is_ours ? read_plain(packet, RTE_ETHER_HDR_LEN) : DropReason::kNotOurMac;
     }
 
+    const api::PortRow& port = policy.rows.ports[packet.port];
+    // What is for others is read once, as an inner packet.
+    Address to;
+    if ((port.roles & api::kLan) != 0 && is_ours &&
+        read_destination(to, data, bytes - RTE_ETHER_HDR_LEN, is_v4) && to != port.v4 &&
+        to != port.v6)
+        return read_plain(packet, RTE_ETHER_HDR_LEN);
+
     Outer ip;
     const DropReason fault = read_outer_ip(ip, data, bytes - RTE_ETHER_HDR_LEN, is_v4);
     if (fault != DropReason::kNone)
         return fault;
-    const api::PortRow& port = policy.rows.ports[packet.port];
     const bool is_for_port = ip.destination == port.v4 || ip.destination == port.v6;
     // Neighbour discovery arrives by solicited-node multicast, and may come to a link-local address
     // never: the ports have none.
@@ -177,9 +194,7 @@ DropReason outer_fault(const Shared& shared, const PolicyView& policy, Packet& p
         return DropReason::kOuterFragment;
     if (is_for_port || is_multicast)
         return read_local(packet, ip, is_v4, !is_for_port);
-    if ((port.roles & api::kLan) == 0)
-        return DropReason::kOuterNotForUs;
-    return is_ours ? read_plain(packet, RTE_ETHER_HDR_LEN) : DropReason::kNotOurMac;
+    return (port.roles & api::kLan) == 0 ? DropReason::kOuterNotForUs : DropReason::kNotOurMac;
 }
 
 }  // namespace

@@ -31,10 +31,10 @@ DropReason prepare(const PolicyView& policy, Packet& packet)
     packet.outer_ecn = packet.inner_bytes == 0 ? uint8_t{0} : traffic_class_of(packet.inner) & 3;
 
     const uint32_t text = wg::padded_bytes(packet.inner_bytes, policy.rows.gateway->tunnel_mtu);
-    const uint32_t padding = text - packet.inner_bytes;
+    const uint32_t padding = text - packet.inner_bytes;  // 15 at most
     auto* behind = reinterpret_cast<uint8_t*>(
         rte_pktmbuf_append(mbuf, static_cast<uint16_t>(padding + wg::kAuthTagBytes)));
-    std::memset(behind, 0, padding);
+    std::memset(behind, 0, wg::kPaddingMultiple);  // the tag overwrites what is too much
     auto* header =
         reinterpret_cast<wg::DataHeader*>(rte_pktmbuf_prepend(mbuf, sizeof(wg::DataHeader)));
     header->type.set(wg::kData);
@@ -80,11 +80,6 @@ void note_runs(Worker& w, Burst& burst)
 
 void seal_packets(Worker& w, const PolicyView& policy, Burst& burst)
 {
-    for (const Packet* packet : burst.packets())
-        if (packet->to != nullptr && packet->to->current != nullptr) {
-            rte_prefetch0(packet->to->current);
-            rte_prefetch0(&packet->to->current->send_key);
-        }
     burst.keep_unless_exited([&](Packet& packet) {
         if (packet.to == nullptr)
             return true;

@@ -14,6 +14,13 @@
 
 namespace sandgate::dp {
 
+// Both halves of a product: every bit of either factor reaches every bit of the result.
+inline uint64_t fold(uint64_t a, uint64_t b)
+{
+    const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
 inline uint64_t hash_of_bytes16(const uint8_t* bytes, uint64_t seed)
 {
     uint64_t low, high;
@@ -21,10 +28,6 @@ inline uint64_t hash_of_bytes16(const uint8_t* bytes, uint64_t seed)
     std::memcpy(&high, bytes + 8, 8);
     // Two folded multiplications: the first alone leaves neighbours (10.0.0.1, 10.0.0.2, ...) in
     // long runs of a table unless the seed happens to be a good multiplier.
-    const auto fold = [](uint64_t a, uint64_t b) {
-        const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
-        return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-    };
     const uint64_t mixed = fold(low ^ seed ^ 0xa0761d6478bd642full, high ^ 0xe7037ed1a0b428dbull);
     return fold(mixed ^ seed, 0x8ebc6af09c88c6e3ull);
 }
@@ -53,6 +56,16 @@ inline bool is_within(const api::Address& address, const api::Address& network, 
     return differs(0) == 0 && differs(8) >> (128 - prefix) == 0;
 }
 
+// Whether two addresses agree in the bits of a mask.
+inline bool is_equal_under(const api::Address& mask, const api::Address& a, const api::Address& b)
+{
+    uint64_t m[2], left[2], right[2];
+    std::memcpy(m, mask.bytes.data(), 16);
+    std::memcpy(left, a.bytes.data(), 16);
+    std::memcpy(right, b.bytes.data(), 16);
+    return (((left[0] ^ right[0]) & m[0]) | ((left[1] ^ right[1]) & m[1])) == 0;
+}
+
 class AddressTable
 {
   public:
@@ -76,12 +89,25 @@ class AddressTable
                 lengths_.push_back(static_cast<uint8_t>(length));
     }
 
+    // Where the search for a whole address begins; fetches it. Give it to find() later on.
+    size_t prefetch(const api::Address& address) const
+    {
+        const size_t start = start_of(address, 128);
+        rte_prefetch0(&slots_[start]);
+        return start;
+    }
+
     // The agent whose longest prefix holds this address, or kNoIdentity.
     api::IdentityId find(const api::Address& address) const
     {
+        return find(address, start_of(address, 128));
+    }
+    // The same; start: what prefetch() said of this very address.
+    api::IdentityId find(const api::Address& address, size_t start) const
+    {
         for (const uint8_t length : lengths_) {
             const api::Address key = length == 128 ? address : masked(address, length);
-            size_t at = start_of(key, length);
+            size_t at = length == 128 ? start : start_of(key, length);
             for (;; at = (at + 1) & (slots_.size() - 1)) {
                 const api::AddressRow& row = slots_[at];
                 if (row.identity == api::kNoIdentity)
@@ -91,11 +117,6 @@ class AddressTable
             }
         }
         return api::kNoIdentity;
-    }
-
-    void prefetch(const api::Address& address) const
-    {
-        rte_prefetch0(&slots_[start_of(address, 128)]);
     }
 
   private:

@@ -28,6 +28,14 @@ struct PolicyView
     AddressTable addresses;
     std::vector<uint32_t> row_of_identity;  // index into rows.agents, or kNoRow
 
+    // What the ports of a role have on their links: [wan, lan][IPv4, IPv6], in the ports' order.
+    struct Link
+    {
+        api::Address network, mask, gateway;
+        uint8_t port;
+    };
+    std::vector<Link> links[2][2];
+
     static constexpr uint32_t kNoRow = ~0u;
 
     const api::AgentRow* find_agent(api::IdentityId identity) const
@@ -46,24 +54,18 @@ struct PolicyView
     // then the first default gateway of the address's family.
     std::optional<Route> find_route(api::PortRole role, const api::Address& to) const
     {
-        std::optional<Route> by_gateway;
-        for (size_t i = 0; i < rows.ports.size(); i++) {
-            const api::PortRow& port = rows.ports[i];
-            if ((port.roles & role) == 0)
-                continue;
-            const bool is_v4 = to.is_v4();
-            const api::Address& own = is_v4 ? port.v4 : port.v6;
-            if (own.is_zero())
-                continue;
-            if (is_within(to, own, is_v4 ? port.v4_prefix + 96u : port.v6_prefix))
-                return Route{static_cast<uint8_t>(i), to};
-            if (!is_v4 && to.bytes[0] == 0xfe && (to.bytes[1] & 0xc0) == 0x80)
-                continue;  // link-local, and not on this link by prefix
-            const api::Address& gateway = is_v4 ? port.gateway_v4 : port.gateway_v6;
-            if (!by_gateway && !gateway.is_zero())
-                by_gateway = Route{static_cast<uint8_t>(i), gateway};
+        const bool is_v4 = to.is_v4();
+        const Link* by_gateway = nullptr;
+        for (const Link& link : links[role == api::kWan ? 0 : 1][is_v4 ? 0 : 1]) {
+            if (is_equal_under(link.mask, to, link.network))
+                return Route{link.port, to};
+            if (by_gateway == nullptr && !link.gateway.is_zero())
+                by_gateway = &link;
         }
-        return by_gateway;
+        const bool is_link_local = !is_v4 && to.bytes[0] == 0xfe && (to.bytes[1] & 0xc0) == 0x80;
+        if (by_gateway == nullptr || is_link_local)
+            return std::nullopt;
+        return Route{by_gateway->port, by_gateway->gateway};
     }
 
     bool is_declared_service(const api::Address& address, uint8_t protocol, uint16_t port) const

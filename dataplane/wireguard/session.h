@@ -35,7 +35,7 @@ struct alignas(64) Session
     uint64_t birth_ns = 0;
 
     // The line of sealing.
-    crypto::Key send_key;
+    alignas(64) crypto::Key send_key;
     // The next counter. writer: owner; readers: handshake thread
     std::atomic<uint64_t> send_counter{0};
 

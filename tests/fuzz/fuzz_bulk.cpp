@@ -1,4 +1,5 @@
-// Any bytes as a bulk file of agents: parsed or refused, and an agent that is taken has its key and a place.
+// Any bytes as a bulk file of agents: parsed or refused, and an agent that is taken has its key and
+// a place.
 #include <unistd.h>
 
 #include <cstdlib>

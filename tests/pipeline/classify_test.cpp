@@ -58,7 +58,7 @@ TEST(Classify, a_flow_knows_its_rule_and_epoch)
 {
     World world;
     world.receive(kWanPort, world.sealed(1, between("10.9.1.1", kLanHost).tcp(1, 443, kSyn)));
-    FlowKey key{address_of("10.9.1.1"), address_of(kLanHost), 1, 443, FlowKey::pack(1, 6)};
+    FlowKey key{address_of("10.9.1.1"), address_of(kLanHost), FlowKey::pack(1, 443, 1, 6)};
     const Flow* flow = world.w().flows.find(key, world.w().flows.hash_of(key));
     ASSERT_NE(flow, nullptr);
     EXPECT_EQ(flow->rule, 11u);

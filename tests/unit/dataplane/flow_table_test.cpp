@@ -19,8 +19,7 @@ FlowKey key_of_number(uint32_t n, uint8_t protocol = 17)
     key.agent = address_of("10.9.1.1");
     key.peer = address_of("fd00::");
     std::memcpy(&key.peer.bytes[8], &n, 4);
-    key.agent_port = static_cast<uint16_t>(n * 31);
-    key.identity_and_protocol = FlowKey::pack(n % 5 + 1, protocol);
+    key.ends = FlowKey::pack(static_cast<uint16_t>(n * 31), 0, n % 5 + 1, protocol);
     return key;
 }
 
