@@ -126,9 +126,9 @@ std::string start_eal(const Options& options)
                                           cores,
                                           "--no-telemetry",
                                           "--log-level",
-                                          "*:warning",
-                                          "--log-level",
                                           "pmd.net.tap:critical",
+                                          "--log-level",
+                                          "*:warning",
                                           "--file-prefix",
                                           "sandgate" + std::to_string(getpid())};
     if (options.has_hugepages) {

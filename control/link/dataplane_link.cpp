@@ -16,6 +16,8 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/api/send_message.h"
+
 namespace sandgate::control {
 
 using api::MessageHeader;
@@ -240,23 +242,10 @@ void DataplaneLink::send_next()
     if (is_sent_ || queue_.empty() || !socket_.is_open())
         return;
     Outgoing& message = queue_.front();
-    MessageHeader header{message.type, static_cast<uint32_t>(message.body.size()), next_request_,
-                         0};
-    iovec parts[2] = {{&header, sizeof(header)}, {message.body.data(), message.body.size()}};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr packet{};
-    packet.msg_iov = parts;
-    packet.msg_iovlen = 2;
-    if (message.fd >= 0) {
-        packet.msg_control = control;
-        packet.msg_controllen = sizeof(control);
-        cmsghdr* rights = CMSG_FIRSTHDR(&packet);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(rights), &message.fd, sizeof(int));
-    }
-    const ssize_t sent = sendmsg(socket_.native_handle(), &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const MessageHeader header{message.type, static_cast<uint32_t>(message.body.size()),
+                               next_request_, 0};
+    const ssize_t sent = api::send_message(socket_.native_handle(), header, message.body.data(),
+                                           message.fd, MSG_DONTWAIT);
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         socket_.async_wait(stream_descriptor::wait_write,
                            [this, alive = alive_, mine = connection_](const error_code& error) {

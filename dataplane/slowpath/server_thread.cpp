@@ -12,6 +12,7 @@
 
 #include <cstring>
 
+#include "dataplane/api/send_message.h"
 #include "dataplane/worker/clock.h"
 
 namespace sandgate::dp {
@@ -362,22 +363,8 @@ void ServerThread::send(api::MessageType type, uint32_t request, const void* bod
 {
     if (client_ < 0)
         return;
-    api::MessageHeader header{type, static_cast<uint32_t>(bytes), request, 0};
-    iovec parts[2] = {{&header, sizeof(header)}, {const_cast<void*>(body), bytes}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
-    if (fd >= 0) {
-        message.msg_control = control;
-        message.msg_controllen = sizeof(control);
-        cmsghdr* rights = CMSG_FIRSTHDR(&message);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(rights), &fd, sizeof(int));
-    }
-    if (sendmsg(client_, &message, MSG_NOSIGNAL) < 0)
+    const api::MessageHeader header{type, static_cast<uint32_t>(bytes), request, 0};
+    if (api::send_message(client_, header, body, fd) < 0)
         close_client();  // control reconnects and asks again
 }
 

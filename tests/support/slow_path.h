@@ -12,6 +12,7 @@
 #include <optional>
 #include <thread>
 
+#include "dataplane/api/send_message.h"
 #include "dataplane/counters_region.h"
 #include "dataplane/slowpath/server_thread.h"
 #include "tests/support/bare_gateway.h"
@@ -102,21 +103,8 @@ class SlowPath
     // One packet of the socket, as it is; fd travels along when there is one.
     void send_packet(const Bytes& packet, int fd = -1)
     {
-        iovec part{const_cast<uint8_t*>(packet.data()), packet.size()};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
-        if (fd >= 0) {
-            message.msg_control = control;
-            message.msg_controllen = sizeof(control);
-            cmsghdr* rights = CMSG_FIRSTHDR(&message);
-            rights->cmsg_level = SOL_SOCKET;
-            rights->cmsg_type = SCM_RIGHTS;
-            rights->cmsg_len = CMSG_LEN(sizeof(int));
-            std::memcpy(CMSG_DATA(rights), &fd, sizeof(int));
-        }
-        if (sendmsg(client_, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(packet.size()))
+        iovec part[1] = {{const_cast<uint8_t*>(packet.data()), packet.size()}};
+        if (api::send_parts(client_, part, fd) != static_cast<ssize_t>(packet.size()))
             give_up("the dataplane does not take a message");
     }
     template <typename Body>

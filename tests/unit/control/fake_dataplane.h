@@ -24,6 +24,7 @@
 #include "dataplane/api/counters.h"
 #include "dataplane/api/delta_reader.h"
 #include "dataplane/api/requests.h"
+#include "dataplane/api/send_message.h"
 #include "dataplane/api/snapshot_reader.h"
 
 namespace sandgate::test {
@@ -297,22 +298,8 @@ class FakeDataplane
     static void answer(int fd, api::MessageType type, uint32_t request, const void* body,
                        size_t bytes, int file = -1)
     {
-        api::MessageHeader header{type, static_cast<uint32_t>(bytes), request, 0};
-        iovec parts[2] = {{&header, sizeof(header)}, {const_cast<void*>(body), bytes}};
-        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-        msghdr packet{};
-        packet.msg_iov = parts;
-        packet.msg_iovlen = 2;
-        if (file >= 0) {
-            packet.msg_control = control;
-            packet.msg_controllen = sizeof(control);
-            cmsghdr* c = CMSG_FIRSTHDR(&packet);
-            c->cmsg_level = SOL_SOCKET;
-            c->cmsg_type = SCM_RIGHTS;
-            c->cmsg_len = CMSG_LEN(sizeof(int));
-            std::memcpy(CMSG_DATA(c), &file, sizeof(int));
-        }
-        (void)!sendmsg(fd, &packet, MSG_NOSIGNAL);
+        const api::MessageHeader header{type, static_cast<uint32_t>(bytes), request, 0};
+        (void)!api::send_message(fd, header, body, file);
     }
 
     std::string path_;
