@@ -113,6 +113,34 @@ TEST(Route, without_buffers_a_packet_to_fragment_is_dropped_by_name)
     rte_pktmbuf_free_bulk(taken.data(), static_cast<unsigned>(taken.size()));
 }
 
+// One port may be wan and lan: tunnels end there, and what they carry leaves by it in the clear.
+TEST(Route, serves_a_gateway_with_one_arm)
+{
+    World world(1, [](SnapshotBuilder& s) { s.ports[kWanPort].roles = api::kWan | api::kLan; });
+    const char* host = "192.0.2.13";
+    const Bytes request = between("10.9.1.1", host).hop_limit(64).udp(1, 1000, pattern(30));
+    world.receive(kWanPort, world.sealed(1, request));
+    EXPECT_EQ(world.refusals(), "");
+    auto frames = world.sent(kWanPort);
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(part(world.ip_of(frames[0], kWanPort), 20), part(request, 20));
+
+    const auto from_link = [&](const Bytes& ip) {
+        return frame_of(world.shared->port_macs[kWanPort], kOtherMac, ip);
+    };
+    const Bytes answer = between(host, "10.9.1.1").hop_limit(64).udp(1000, 1, pattern(40));
+    world.receive(kWanPort, from_link(answer));
+    EXPECT_EQ(world.refusals(), "");
+    frames = world.sent(kWanPort);
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(part(world.inner_of(frames[0], 1), 20), part(answer, 20));
+
+    world.receive(kWanPort, from_link(between(host, "203.0.113.9").udp(1000, 1)));
+    EXPECT_EQ(world.refusals(), "no_such_agent");
+    world.receive(kWanPort, from_link(between("10.9.1.2", "10.9.1.1").udp(1000, 1)));
+    EXPECT_EQ(world.refusals(), "spoofed_agent_source");
+}
+
 TEST(Route, refuses_what_no_port_leads_to)
 {
     World world(1, [](SnapshotBuilder& s) { s.ports[1].gateway_v4 = {}; });
