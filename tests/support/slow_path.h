@@ -123,7 +123,10 @@ class SlowPath
     {
         for (;;) {
             pollfd wait{client_, POLLIN, 0};
-            if (poll(&wait, 1, 10'000) != 1)
+            const int ready = poll(&wait, 1, 10'000);
+            if (ready < 0 && errno == EINTR)
+                continue;  // libFuzzer has an alarm clock
+            if (ready != 1)
                 return std::nullopt;
             Bytes packet(api::kMaxMessageBytes);
             iovec part{packet.data(), packet.size()};
