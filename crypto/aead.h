@@ -3,25 +3,11 @@
 // so that a kernel may fill its vector lanes with the blocks of several packets.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
+#include "crypto/aead_job.h"
+
 namespace sandgate::crypto {
-
-constexpr uint32_t kTagBytes = 16;
-constexpr uint32_t kKeyBytes = 32;
-constexpr uint32_t kMaxTextBytes = 65519;
-
-// One packet. The caller owns key and data; both must stay valid for the call. Keys, lengths and
-// addresses may all differ within a batch; data needs no alignment.
-struct AeadJob
-{
-    const uint8_t* key;   // 32 bytes
-    uint64_t counter;     // the nonce
-    uint8_t* data;        // in place: text_bytes of text, then the 16 bytes of the tag
-    uint32_t text_bytes;  // 0 to kMaxTextBytes, without the tag
-    bool is_authentic;    // out, open_batch only
-};
 
 // Encrypts each text in place and writes its tag behind it.
 void seal_batch(std::span<AeadJob> jobs);

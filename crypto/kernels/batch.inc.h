@@ -1,0 +1,164 @@
+// Sealing and opening a batch, written once for all kernels with lanes across packets.
+//
+//   seal:  all blocks of all packets -> one-time keys, ciphertext;  tags over the ciphertext
+//   open:  block 0 of all packets -> one-time keys;  tags;  then the blocks of what passed
+//
+// Included inside the namespace of one kernel, after lane_plan.inc.h and chacha20.inc.h, and after
+// what the vectors of that kernel must do:
+//   pick(column, group)            one word of the packet of each lane
+//   block_numbers(group)           the block counters of the lanes
+//   spread(value)                  one value in every lane
+//   write_rows(words, group, w)    words of lanes to bytes of blocks: xored into the texts, or
+//                                  stored as one-time keys
+//   write_tags, check_tags         Poly1305 of up to kPolyLanes packets
+
+constexpr uint32_t kKeyWords = 8;
+// Behind the last packet's column stands what a window may read and no lane uses.
+constexpr uint32_t kColumnLength = kSlicePackets + kWindowPackets;
+
+// What is known of one slice of a batch. It holds keys, and is wiped when it goes.
+struct Slice
+{
+    uint32_t packets;
+    uint32_t first_block[kSlicePackets];
+    uint32_t last_block[kSlicePackets];
+    uint8_t* data[kSlicePackets];
+    uint32_t bytes[kSlicePackets];
+    // Words 4 to 11 of each packet's state, and 14 and 15. Word 13 is zero (see nonce.h).
+    alignas(64) uint32_t key[kKeyWords][kColumnLength];
+    alignas(64) uint32_t counter_low[kColumnLength];
+    alignas(64) uint32_t counter_high[kColumnLength];
+    alignas(64) uint8_t one_time_key[kSlicePackets][32];
+    uint8_t order[kSlicePackets + kPolyLanes];  // packets by length, for Poly1305
+
+    Slice() {}
+    Slice(const Slice&) = delete;
+    Slice& operator=(const Slice&) = delete;
+    ~Slice() { wipe(key, offsetof(Slice, order) - offsetof(Slice, key)); }
+};
+
+[[gnu::always_inline]] inline void load_slice(Slice& slice, const AeadJob* jobs, uint32_t packets)
+{
+    slice.packets = packets;
+    for (uint32_t i = 0; i < packets; ++i) {
+        const AeadJob& job = jobs[i];
+        slice.data[i] = job.data;
+        slice.bytes[i] = job.text_bytes;
+        uint32_t words[kKeyWords];
+        std::memcpy(words, job.key, sizeof words);
+        for (uint32_t word = 0; word < kKeyWords; ++word) slice.key[word][i] = words[word];
+        slice.counter_low[i] = static_cast<uint32_t>(job.counter);
+        slice.counter_high[i] = static_cast<uint32_t>(job.counter >> 32);
+    }
+}
+
+inline uint32_t text_blocks(uint32_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
+
+// The blocks of one group, from the state to the bytes.
+inline void run_group(Slice& slice, const Group& group)
+{
+    Words start[16], x[16];
+    constexpr uint32_t kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+    for (uint32_t i = 0; i < 4; ++i) start[i] = spread(kConstants[i]);
+    for (uint32_t i = 0; i < kKeyWords; ++i) start[4 + i] = pick(slice.key[i], group);
+    start[12] = block_numbers(group);
+    start[13] = spread(0);
+    start[14] = pick(slice.counter_low, group);
+    start[15] = pick(slice.counter_high, group);
+    for (uint32_t i = 0; i < 16; ++i) x[i] = start[i];
+    twenty_rounds(x);
+    for (uint32_t i = 0; i < 16; ++i) x[i] += start[i];
+    write_rows(x, slice, group);
+}
+
+inline void run_blocks(Slice& slice)
+{
+    LanePlan plan(slice.first_block, slice.last_block, slice.packets);
+    Group group;
+    while (plan.next(group)) run_group(slice, group);
+}
+
+// Poly1305 steps all packets of a group together, so packets of about the same length share one:
+// a counting sort by blocks of 64 bytes, the longest lengths in one bucket.
+inline void order_by_length(Slice& slice)
+{
+    constexpr uint32_t kBuckets = 32;
+    uint8_t start[kBuckets + 1] = {};
+    const auto bucket_of = [&](uint32_t i) {
+        const uint32_t blocks = text_blocks(slice.bytes[i]);
+        return blocks < kBuckets ? blocks : kBuckets - 1;
+    };
+    bool in_order = true;
+    for (uint32_t i = 1; i < slice.packets; ++i) in_order &= slice.bytes[i] == slice.bytes[0];
+    if (in_order) {
+        for (uint32_t i = 0; i < slice.packets; ++i) slice.order[i] = static_cast<uint8_t>(i);
+    } else {
+        for (uint32_t i = 0; i < slice.packets; ++i) ++start[bucket_of(i) + 1];
+        for (uint32_t i = 1; i <= kBuckets; ++i)
+            start[i] = static_cast<uint8_t>(start[i] + start[i - 1]);
+        for (uint32_t i = 0; i < slice.packets; ++i)
+            slice.order[start[bucket_of(i)]++] = static_cast<uint8_t>(i);
+    }
+    // A last group that is not full computes its last packet more than once.
+    for (uint32_t i = 0; i < kPolyLanes; ++i)
+        slice.order[slice.packets + i] = slice.order[slice.packets - 1];
+}
+
+inline void seal_slice(Slice& slice)
+{
+    for (uint32_t i = 0; i < slice.packets; ++i) {
+        slice.first_block[i] = 0;
+        slice.last_block[i] = 1 + text_blocks(slice.bytes[i]);
+    }
+    run_blocks(slice);
+    order_by_length(slice);
+    for (uint32_t i = 0; i < slice.packets; i += kPolyLanes) write_tags(slice, slice.order + i);
+}
+
+// Bit i: packet i is authentic. Nothing is decrypted before its tag was verified.
+inline uint64_t open_slice(Slice& slice)
+{
+    for (uint32_t i = 0; i < slice.packets; ++i) {
+        slice.first_block[i] = 0;
+        slice.last_block[i] = 1;
+    }
+    run_blocks(slice);
+    order_by_length(slice);
+    uint64_t authentic = 0;
+    for (uint32_t i = 0; i < slice.packets; i += kPolyLanes) {
+        const uint32_t verdicts = check_tags(slice, slice.order + i);
+        for (uint32_t lane = 0; lane < kPolyLanes; ++lane)
+            authentic |= static_cast<uint64_t>(verdicts >> lane & 1) << slice.order[i + lane];
+    }
+    for (uint32_t i = 0; i < slice.packets; ++i) {
+        slice.first_block[i] = 1;
+        slice.last_block[i] = (authentic >> i & 1) != 0 ? 1 + text_blocks(slice.bytes[i]) : 1;
+    }
+    run_blocks(slice);
+    return authentic;
+}
+
+inline uint32_t slice_packets(size_t left)
+{
+    return left < kSlicePackets ? static_cast<uint32_t>(left) : kSlicePackets;
+}
+
+inline void seal_lanes(AeadJob* jobs, size_t count)
+{
+    Slice slice;
+    for (size_t done = 0; done < count; done += slice.packets) {
+        load_slice(slice, jobs + done, slice_packets(count - done));
+        seal_slice(slice);
+    }
+}
+
+inline void open_lanes(AeadJob* jobs, size_t count)
+{
+    Slice slice;
+    for (size_t done = 0; done < count; done += slice.packets) {
+        load_slice(slice, jobs + done, slice_packets(count - done));
+        const uint64_t authentic = open_slice(slice);
+        for (uint32_t i = 0; i < slice.packets; ++i)
+            jobs[done + i].is_authentic = (authentic >> i & 1) != 0;
+    }
+}
