@@ -6,11 +6,11 @@
 // Included inside the namespace of one kernel, after lane_plan.inc.h and chacha20.inc.h, and after
 // what the vectors of that kernel must do:
 //   pick(column, group)            one word of the packet of each lane
-//   block_numbers(group)           the block counters of the lanes
 //   spread(value)                  one value in every lane
-//   write_rows(words, group, w)    words of lanes to bytes of blocks: xored into the texts, or
-//                                  stored as one-time keys
-//   write_tags, check_tags         Poly1305 of up to kPolyLanes packets
+//   store_blocks(to, words)        from words of kLanes blocks to kLanes blocks of words
+//   xor_bytes(text, stream, n)     text ^= stream, n bytes
+//   write_tags(slice)              Poly1305 in lanes: seals, or
+//   check_tags(slice)              says which packets are authentic (bit i: packet i)
 
 constexpr uint32_t kKeyWords = 8;
 // Behind the last packet's column stands what a window may read and no lane uses.
@@ -29,6 +29,7 @@ struct Slice
     alignas(64) uint32_t counter_low[kColumnLength];
     alignas(64) uint32_t counter_high[kColumnLength];
     alignas(64) uint8_t one_time_key[kSlicePackets][32];
+    alignas(64) uint8_t keystream[kGroupsAtOnce][kLanes * kBlockBytes];
     uint8_t order[kSlicePackets + kPolyLanes];  // packets by length, for Poly1305
 
     Slice() {}
@@ -54,28 +55,65 @@ struct Slice
 
 inline uint32_t text_blocks(uint32_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
-// The blocks of one group, from the state to the bytes.
-inline void run_group(Slice& slice, const Group& group)
+// The state of each lane's block before the rounds (RFC 8439 section 2.3).
+[[gnu::always_inline]] inline void start_state(Words (&state)[16], const Slice& slice,
+                                               const Group& group)
 {
-    Words start[16], x[16];
     constexpr uint32_t kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-    for (uint32_t i = 0; i < 4; ++i) start[i] = spread(kConstants[i]);
-    for (uint32_t i = 0; i < kKeyWords; ++i) start[4 + i] = pick(slice.key[i], group);
-    start[12] = block_numbers(group);
-    start[13] = spread(0);
-    start[14] = pick(slice.counter_low, group);
-    start[15] = pick(slice.counter_high, group);
-    for (uint32_t i = 0; i < 16; ++i) x[i] = start[i];
+    for (uint32_t i = 0; i < 4; ++i) state[i] = spread(kConstants[i]);
+    for (uint32_t i = 0; i < kKeyWords; ++i) state[4 + i] = pick(slice.key[i], group);
+    state[12] = group.block;
+    state[13] = spread(0);
+    state[14] = pick(slice.counter_low, group);
+    state[15] = pick(slice.counter_high, group);
+}
+
+// Block 0 is the one-time key; the others are for the text.
+[[gnu::always_inline]] inline void use_keystream(Slice& slice, const Group& group,
+                                                 const uint8_t* stream)
+{
+    for (uint32_t i = 0; i < group.runs; ++i) {
+        Run run = group.run[i];
+        if (run.first_block == 0) {
+            std::memcpy(slice.one_time_key[run.packet], stream, 32);
+            stream += kBlockBytes;
+            ++run.first_block;
+            --run.blocks;
+        }
+        const uint32_t done = kBlockBytes * (run.first_block - 1);
+        const uint32_t left = slice.bytes[run.packet] - done, made = kBlockBytes * run.blocks;
+        xor_bytes(slice.data[run.packet] + done, stream, left < made ? left : made);
+        stream += made;
+    }
+}
+
+// The blocks of some groups, from the state to the bytes.
+template <int groups>
+void run_groups(Slice& slice, const Group (&group)[kGroupsAtOnce])
+{
+    Words x[groups][16], start[groups][16];
+    for (int g = 0; g < groups; ++g) {
+        start_state(start[g], slice, group[g]);
+        for (int i = 0; i < 16; ++i) x[g][i] = start[g][i];
+    }
     twenty_rounds(x);
-    for (uint32_t i = 0; i < 16; ++i) x[i] += start[i];
-    write_rows(x, slice, group);
+    for (int g = 0; g < groups; ++g) {
+        for (int i = 0; i < 16; ++i) x[g][i] += start[g][i];
+        store_blocks(slice.keystream[g], x[g]);
+        use_keystream(slice, group[g], slice.keystream[g]);
+    }
 }
 
 inline void run_blocks(Slice& slice)
 {
     LanePlan plan(slice.first_block, slice.last_block, slice.packets);
-    Group group;
-    while (plan.next(group)) run_group(slice, group);
+    Group group[kGroupsAtOnce];
+    while (plan.next(group[0])) {
+        if (kGroupsAtOnce == 2 && plan.next(group[kGroupsAtOnce - 1]))
+            run_groups<kGroupsAtOnce>(slice, group);
+        else
+            run_groups<1>(slice, group);
+    }
 }
 
 // Poly1305 steps all packets of a group together, so packets of about the same length share one:
@@ -112,7 +150,7 @@ inline void seal_slice(Slice& slice)
     }
     run_blocks(slice);
     order_by_length(slice);
-    for (uint32_t i = 0; i < slice.packets; i += kPolyLanes) write_tags(slice, slice.order + i);
+    write_tags(slice);
 }
 
 // Bit i: packet i is authentic. Nothing is decrypted before its tag was verified.
@@ -124,12 +162,7 @@ inline uint64_t open_slice(Slice& slice)
     }
     run_blocks(slice);
     order_by_length(slice);
-    uint64_t authentic = 0;
-    for (uint32_t i = 0; i < slice.packets; i += kPolyLanes) {
-        const uint32_t verdicts = check_tags(slice, slice.order + i);
-        for (uint32_t lane = 0; lane < kPolyLanes; ++lane)
-            authentic |= static_cast<uint64_t>(verdicts >> lane & 1) << slice.order[i + lane];
-    }
+    const uint64_t authentic = check_tags(slice);
     for (uint32_t i = 0; i < slice.packets; ++i) {
         slice.first_block[i] = 1;
         slice.last_block[i] = (authentic >> i & 1) != 0 ? 1 + text_blocks(slice.bytes[i]) : 1;

@@ -9,7 +9,7 @@
 // Block 0 makes the one-time key of Poly1305, block n the keystream of text bytes 64 (n - 1) on
 // (RFC 8439 section 2.8). Lengths are public, so the plan may branch on them.
 //
-// Included inside the namespace of one kernel, after kLanes.
+// Included inside the namespace of one kernel, after Words, a vector of kLanes 32-bit words.
 
 // Packets planned at a time: the vector of the packet path (a burst).
 constexpr uint32_t kSlicePackets = 64;
@@ -17,13 +17,21 @@ constexpr uint32_t kSlicePackets = 64;
 constexpr uint32_t kWindowPackets = 2 * kLanes;
 constexpr uint32_t kBlockBytes = 64;
 
+// Neighbouring lanes with consecutive blocks of one packet.
+struct Run
+{
+    uint32_t packet;
+    uint32_t first_block;
+    uint32_t blocks;
+};
+
 struct Group
 {
-    uint32_t lanes;                       // used, 1 to kLanes
-    uint32_t first_packet;                // the window
-    bool one_packet;                      // all used lanes belong to first_packet
-    alignas(64) uint32_t packet[kLanes];  // within the window
-    alignas(64) uint32_t block[kLanes];
+    uint32_t runs;
+    Run run[kLanes];        // in the order of the lanes, from lane 0 on
+    uint32_t first_packet;  // the window
+    Words packet;           // of each lane, within the window
+    Words block;            // of each lane
 };
 
 // The blocks first[i] to last[i] - 1 of the packets 0 to packets - 1.
@@ -42,23 +50,25 @@ class LanePlan
         if (packet_ == packets_)
             return false;
         group.first_packet = packet_;
+        group.runs = 0;
+        group.packet = group.block = Words{};
+        Words lane_numbers;
+        for (uint32_t i = 0; i < kLanes; ++i) lane_numbers[i] = i;
         uint32_t lane = 0;
         do {
             const uint32_t free = kLanes - lane, left = last_[packet_] - block_;
-            const uint32_t run = left < free ? left : free;
-            for (uint32_t i = 0; i < run; ++i) {
-                group.packet[lane + i] = packet_ - group.first_packet;
-                group.block[lane + i] = block_ + i;
-            }
-            lane += run;
-            block_ += run;
-            group.one_packet = group.first_packet == packet_;
-            if (run == left)
+            const uint32_t blocks = left < free ? left : free;
+            group.run[group.runs++] = {packet_, block_, blocks};
+            // From this lane on; a later run corrects what is too much.
+            const auto is_behind = lane_numbers >= lane;
+            group.packet = is_behind ? Words{} + (packet_ - group.first_packet) : group.packet;
+            group.block = is_behind ? lane_numbers + (block_ - lane) : group.block;
+            lane += blocks;
+            block_ += blocks;
+            if (blocks == left)
                 enter(packet_ + 1);
         } while (lane < kLanes && packet_ - group.first_packet < kWindowPackets &&
                  packet_ < packets_);
-        group.lanes = lane;
-        for (; lane < kLanes; ++lane) group.packet[lane] = group.block[lane] = 0;
         return true;
     }
 

@@ -261,39 +261,73 @@ constexpr uint64_t kTopBit = uint64_t{1} << 40;
     return transpose_blocks(row);
 }
 
-// The tags of eight packets, lane by lane.
-inline void tags_of(const Slice& slice, const uint8_t* order, Limb& low, Limb& high)
+// The tags of `groups` times eight packets whose texts have the same positions, lane by lane. One
+// group is a chain of multiplications, each waiting for the last; two fill each other's gaps.
+template <int groups>
+void tags_of(const Slice& slice, const Texts (&texts)[groups], const uint8_t* order,
+             Limb (&low)[groups], Limb (&high)[groups])
 {
-    const Texts texts = load_texts(slice, order);
-    Limb s_low, s_high;
-    const Number r = load_one_time_keys(slice, order, s_low, s_high);
-    Power power[4];
-    power[0] = power_of(r);
-    const Number r2 = multiply(r, power[0]);
-    power[1] = power_of(r2);
-    power[2] = power_of(multiply(r, power[1]));
-    power[3] = power_of(multiply(r2, power[1]));
+    constexpr auto each = [](auto&& act) {
+        for (int g = 0; g < groups; ++g) act(g);
+    };
+    Number h[groups] = {}, r[groups], r2[groups];
+    Power power[groups][4];
+    Limb s_low[groups], s_high[groups], top[4];
+    each([&](int g) {
+        r[g] = load_one_time_keys(slice, order + 8 * g, s_low[g], s_high[g]);
+        power[g][0] = power_of(r[g]);
+    });
+    each([&](int g) {
+        r2[g] = multiply(r[g], power[g][0]);
+        power[g][1] = power_of(r2[g]);
+    });
+    each([&](int g) {
+        power[g][2] = power_of(multiply(r[g], power[g][1]));
+        power[g][3] = power_of(multiply(r2[g], power[g][1]));
+    });
 
-    Number h = {};
-    Limb top[4];
-    int64_t position = texts.positions % 4;
-    if (position != 0) {
-        const FourBlocks m = load_edge(texts, 0, top);
-        if (position == 1)
-            h = absorb<1>(h, m, top, power);
-        else if (position == 2)
-            h = absorb<2>(h, m, top, power);
-        else
-            h = absorb<3>(h, m, top, power);
-    }
-    for (; position < texts.absent && position + 4 < texts.positions; position += 4) {
-        const FourBlocks m = load_edge(texts, position, top);
-        h = absorb<4>(h, m, top, power);
-    }
+    const int64_t positions = texts[0].positions;
+    int64_t position = positions % 4, absent = 0;
+    each([&](int g) { absent = texts[g].absent > absent ? texts[g].absent : absent; });
+    if (position != 0)
+        each([&](int g) {
+            const FourBlocks m = load_edge(texts[g], 0, top);
+            h[g] = position == 1   ? absorb<1>(h[g], m, top, power[g])
+                   : position == 2 ? absorb<2>(h[g], m, top, power[g])
+                                   : absorb<3>(h[g], m, top, power[g]);
+        });
+    const auto edge_step = [&](int g) {
+        const FourBlocks m = load_edge(texts[g], position, top);
+        h[g] = absorb<4>(h[g], m, top, power[g]);
+    };
+    for (; position < absent && position + 4 < positions; position += 4) each(edge_step);
     for (Limb& bit : top) bit = _mm512_set1_epi64(kTopBit);
-    for (; position + 4 < texts.positions; position += 4)
-        h = absorb<4>(h, load_full(texts, position), top, power);
-    const FourBlocks m = load_edge(texts, position, top);
-    h = absorb<4>(h, m, top, power);
-    finish(h, s_low, s_high, low, high);
+    for (; position + 4 < positions; position += 4)
+        each([&](int g) { h[g] = absorb<4>(h[g], load_full(texts[g], position), top, power[g]); });
+    each(edge_step);
+    each([&](int g) { finish(h[g], s_low[g], s_high[g], low[g], high[g]); });
+}
+
+// Calls use(first, low, high) with the tags of the packets order[first] to order[first + 7].
+template <typename Use>
+[[gnu::always_inline]] inline void for_each_tags(const Slice& slice, Use use)
+{
+    for (uint32_t i = 0; i < slice.packets;) {
+        Texts texts[2] = {load_texts(slice, slice.order + i), {}};
+        if (i + 8 < slice.packets) {
+            texts[1] = load_texts(slice, slice.order + i + 8);
+            if (texts[0].positions == texts[1].positions) {
+                Limb low[2], high[2];
+                tags_of<2>(slice, texts, slice.order + i, low, high);
+                use(i, low[0], high[0]);
+                use(i + 8, low[1], high[1]);
+                i += 16;
+                continue;
+            }
+        }
+        Limb low[1], high[1];
+        tags_of<1>(slice, {texts[0]}, slice.order + i, low, high);
+        use(i, low[0], high[0]);
+        i += 8;
+    }
 }
