@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "crypto/declassify.h"
+
 namespace sandgate::crypto::avx512 {
 namespace {
 
@@ -48,10 +50,12 @@ struct Slice;
 }
 void store_blocks(uint8_t* to, const Words (&words)[16]);
 void xor_bytes(uint8_t* text, const uint8_t* stream, uint32_t bytes);
-void write_tags(Slice& slice);
-uint64_t check_tags(const Slice& slice);
+template <typename Use>
+void for_each_tag(const Slice& slice, Use use);
 
 #include "crypto/kernels/batch.inc.h"
+
+#include "crypto/kernels/poly1305_scalar.inc.h"
 
 #include "crypto/kernels/poly1305_ifma.inc.h"
 
@@ -95,45 +99,6 @@ uint64_t check_tags(const Slice& slice);
             text, mask,
             _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, text), _mm512_load_si512(stream)));
     }
-}
-
-inline void write_tags(Slice& slice)
-{
-    for_each_tags(slice, [&](uint32_t first, Limb low, Limb high) {
-        alignas(64) __m128i tag[8];
-        _mm512_store_si512(tag, _mm512_unpacklo_epi64(low, high));
-        _mm512_store_si512(tag + 4, _mm512_unpackhi_epi64(low, high));
-        for (uint32_t i = 0; i < kPolyLanes; ++i) {
-            const uint32_t packet = slice.order[first + i];
-            _mm_storeu_si128(reinterpret_cast<__m128i*>(slice.data[packet] + slice.bytes[packet]),
-                             tag[i % 2 * 4 + i / 2]);
-        }
-    });
-}
-
-// Whether a tag is right is the verdict, and public: the one place where lanes decide anything.
-[[gnu::noinline]] uint32_t declassify_verdicts(__m512i difference)
-{
-    return _mm512_testn_epi64_mask(difference, difference);
-}
-
-inline uint64_t check_tags(const Slice& slice)
-{
-    uint64_t authentic = 0;
-    for_each_tags(slice, [&](uint32_t first, Limb low, Limb high) {
-        const uint8_t* at[8];
-        for (uint32_t i = 0; i < kPolyLanes; ++i) {
-            const uint32_t packet = slice.order[first + i];
-            at[i] = slice.data[packet] + slice.bytes[packet];
-        }
-        Limb sent_low, sent_high;
-        load_halves(sent_low, sent_high, at);
-        const uint32_t verdicts = declassify_verdicts(
-            _mm512_or_si512(_mm512_xor_si512(low, sent_low), _mm512_xor_si512(high, sent_high)));
-        for (uint32_t i = 0; i < kPolyLanes; ++i)
-            authentic |= static_cast<uint64_t>(verdicts >> i & 1) << slice.order[first + i];
-    });
-    return authentic;
 }
 
 }  // namespace
