@@ -378,7 +378,7 @@ struct LonePowers
 
 // From how many blocks on the lanes of the vector pay for the powers of r. Found by sealing lone
 // packets of 64 to 1,024 bytes both ways.
-constexpr int64_t kLoneVectorBlocks = 24;
+constexpr int64_t kLoneVectorBlocks = 16;
 
 // The tag of one packet, in lanes of its own neighbouring blocks.
 inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* text, int64_t bytes)
@@ -419,21 +419,14 @@ inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* t
     poly.finish(tag);
 }
 
-// Up to this many packets, each takes the lanes for itself. Found by sealing and opening batches of
-// 1 to 8 packets of 64 to 4,000 bytes both ways.
-constexpr uint32_t kLoneTags = 1;
+// Up to this many packets, when they are long enough, each takes the lanes for itself. Found by
+// sealing and opening batches of 1 to 8 packets of 64 to 4,000 bytes both ways.
+constexpr uint32_t kLoneTags = 4;
 
 template <typename Use>
 [[gnu::always_inline]] inline void for_each_tag(const Slice& slice, Use use)
 {
     alignas(64) uint8_t tag[8][kTagBytes];
-    if (slice.packets <= kLoneTags) {
-        for (uint32_t packet = 0; packet < slice.packets; ++packet) {
-            lone_tag(tag[0], slice.one_time_key[packet], slice.data[packet], slice.bytes[packet]);
-            use(packet, tag[0]);
-        }
-        return;
-    }
     const auto use_eight = [&](uint32_t first, Limb low, Limb high) {
         _mm512_store_si512(tag[0], _mm512_unpacklo_epi64(low, high));
         _mm512_store_si512(tag[4], _mm512_unpackhi_epi64(low, high));
@@ -441,8 +434,18 @@ template <typename Use>
     };
     for (uint32_t i = 0; i < slice.packets; i += 8) {
         const uint8_t* order = slice.order + i;
+        const uint32_t left = slice.packets - i;
         const Texts first = load_texts(slice, order);
-        if (i + 8 < slice.packets) {
+        if (left == 1 || (left <= kLoneTags && first.positions >= kLoneVectorBlocks)) {
+            for (uint32_t k = 0; k < left; ++k) {
+                const uint32_t packet = order[k];
+                lone_tag(tag[0], slice.one_time_key[packet], slice.data[packet],
+                         slice.bytes[packet]);
+                use(packet, tag[0]);
+            }
+            break;
+        }
+        if (left > 8) {
             const Texts second = load_texts(slice, order + 8);
             if (first.positions == second.positions) {
                 Limb low[2], high[2];
