@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "crypto/kernels/avx2.h"
 #include "crypto/kernels/avx512.h"
 #include "crypto/kernels/ipsec_mb.h"
 #include "crypto/kernels/portable.h"
@@ -20,10 +21,11 @@ void of_span(std::span<AeadJob> jobs)
     function(jobs.data(), jobs.size());
 }
 
-constexpr FeatureSet kAvx512 = kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl | kAvx512ifma;
+constexpr FeatureSet kAvx512 = kBmi2 | kAvx512f | kAvx512dq | kAvx512bw | kAvx512vl | kAvx512ifma;
 
 constexpr Kernel kTable[] = {
     {"avx512", kAvx512, 16, of_span<avx512::seal>, of_span<avx512::open>},
+    {"avx2", kAvx2 | kBmi2, 8, of_span<avx2::seal>, of_span<avx2::open>},
     {"ipsec_mb", kSse42 | kPclmul | kAesni, 1, ipsec_mb::seal_batch, ipsec_mb::open_batch},
     {"portable", 0, 1, portable::seal_batch, portable::open_batch},
     {"sodium", 0, 1, sodium::seal_batch, sodium::open_batch},

@@ -99,6 +99,16 @@ class Poly1305
         h2_ = static_cast<uint64_t>(high >> 64);
     }
 
+    // The same for limbs that stand 26 bits apart and may be up to 28 bits wide.
+    void set_limbs26(uint64_t l0, uint64_t l1, uint64_t l2, uint64_t l3, uint64_t l4)
+    {
+        const Wide low = Wide{l0} + (Wide{l1} << 26) + (Wide{l2} << 52);
+        const Wide high = (low >> 64) + (Wide{l3} << 14) + (Wide{l4} << 40);
+        h0_ = static_cast<uint64_t>(low);
+        h1_ = static_cast<uint64_t>(high);
+        h2_ = static_cast<uint64_t>(high >> 64);
+    }
+
     void finish(uint8_t* tag)
     {
         // h - p is h + 5 - 2^130; take it when h + 5 reaches 2^130.

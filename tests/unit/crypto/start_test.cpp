@@ -146,7 +146,7 @@ TEST_F(Start, refuses_an_unknown_name_and_lists_the_known_ones)
         },
         testing::ExitedWithCode(3),
         "\\[none\\] SANDGATE_FORCE_KERNEL names the unknown kernel \"quantum\"; known are "
-        "avx512, ipsec_mb, portable, sodium\\.");
+        "avx512, avx2, ipsec_mb, portable, sodium\\.");
 }
 
 TEST_F(Start, refuses_a_forced_kernel_that_the_cpu_lacks_and_says_why)
