@@ -10,7 +10,7 @@
 #include <iostream>
 #include <thread>
 
-#include "tests/unit/crypto/support.h"
+#include "tests/unit/crypto/kernel_case.h"
 
 namespace sandgate::crypto::test {
 namespace {
@@ -74,26 +74,17 @@ std::vector<AeadJob> jobs_of(std::vector<Packet>& packets)
     return jobs;
 }
 
-class EveryKernel : public testing::TestWithParam<const Kernel*>
+class EveryKernel : public KernelCase
 {
   protected:
-    void SetUp() override
-    {
-        ASSERT_GE(sodium_init(), 0);
-        const std::string fault = features_fault(GetParam()->needs, cpu_report());
-        if (!fault.empty())
-            GTEST_SKIP() << "kernel " << GetParam()->name << " was not tested: " << fault;
-    }
-
     // Seals and opens the packets as one batch and compares each step with the oracle.
     void expect_round_trip(std::vector<Packet>& packets)
     {
-        const Kernel& kernel = *GetParam();
         auto jobs = jobs_of(packets);
-        kernel.seal(jobs);
+        kernel().seal(jobs);
         for (const Packet& packet : packets)
             ASSERT_TRUE(packet.holds_sealed()) << packet.text_bytes() << " bytes sealed wrong";
-        kernel.open(jobs);
+        kernel().open(jobs);
         for (size_t i = 0; i < packets.size(); ++i) {
             ASSERT_TRUE(jobs[i].is_authentic) << packets[i].text_bytes() << " bytes refused";
             ASSERT_TRUE(packets[i].holds_plain())
@@ -114,8 +105,6 @@ class EveryKernel : public testing::TestWithParam<const Kernel*>
         ASSERT_FALSE(job.is_authentic) << "bit " << bit;
         ASSERT_FALSE(packet.holds_plain()) << "bit " << bit;
     }
-
-    std::mt19937_64 random_{20240601};
 };
 
 TEST_P(EveryKernel, agrees_with_the_oracle_on_every_length_to_1500_and_every_alignment)
@@ -423,15 +412,7 @@ TEST_P(EveryKernel, reduces_poly1305_at_every_edge)
     }
 }
 
-std::vector<const Kernel*> all_kernels()
-{
-    std::vector<const Kernel*> out;
-    for (const Kernel& kernel : kernels()) out.push_back(&kernel);
-    return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(Table, EveryKernel, testing::ValuesIn(all_kernels()),
-                         [](const auto& row) { return std::string(row.param->name); });
+INSTANTIATE_TEST_SUITE_P(Table, EveryKernel, testing::ValuesIn(all_kernels()), name_of_case);
 
 }  // namespace
 }  // namespace sandgate::crypto::test
