@@ -25,11 +25,11 @@ constexpr Kernel kNotStarted = {"none", 0, 1, stop_before_start, stop_before_sta
 // Writer: start(), before other threads exist; readers: all.
 const Kernel* in_use = &kNotStarted;
 
-// Only for debug builds: the lengths that the caller promised.
-[[maybe_unused]] bool lengths_are_legal(std::span<const AeadJob> jobs)
+// Only for debug builds: what the caller promised of every job.
+[[maybe_unused]] bool jobs_are_legal(std::span<const AeadJob> jobs)
 {
     for (const AeadJob& job : jobs)
-        if (job.text_bytes > kMaxTextBytes)
+        if (job.key == nullptr || job.data == nullptr || job.text_bytes > kMaxTextBytes)
             return false;
     return true;
 }
@@ -38,13 +38,13 @@ const Kernel* in_use = &kNotStarted;
 
 void seal_batch(std::span<AeadJob> jobs)
 {
-    assert(lengths_are_legal(jobs));
+    assert(jobs_are_legal(jobs));
     in_use->seal(jobs);
 }
 
 void open_batch(std::span<AeadJob> jobs)
 {
-    assert(lengths_are_legal(jobs));
+    assert(jobs_are_legal(jobs));
     in_use->open(jobs);
 }
 
