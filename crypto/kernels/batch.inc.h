@@ -1,7 +1,7 @@
 // Sealing and opening a batch, written once for all kernels with lanes across packets.
 //
-//   seal:  all blocks of all packets -> one-time keys, ciphertext;  tags over the ciphertext
-//   open:  block 0 of all packets -> one-time keys;  tags;  then the blocks of what passed
+//   seal:  block 0 of all packets -> one-time keys;  the other blocks -> ciphertext;  tags
+//   open:  block 0 of all packets -> one-time keys;  tags;  the other blocks of what passed
 //
 // Included inside the namespace of one kernel, after lane_plan.inc.h and chacha20.inc.h, and after
 // what the vectors of that kernel must do:
@@ -29,12 +29,13 @@ struct Slice
     alignas(64) uint32_t counter_low[kColumnLength];
     alignas(64) uint32_t counter_high[kColumnLength];
     alignas(64) uint8_t one_time_key[kSlicePackets][32];
-    Group group[kGroupsAtOnce];  // whose keystream this is
+    int groups;  // of which the keystream is there
+    Group group[kGroupsAtOnce];
     Words start[kGroupsAtOnce][16];
     alignas(64) uint8_t keystream[kGroupsAtOnce][kLanes * kBlockBytes];
     uint8_t order[kSlicePackets + kPolyLanes];  // packets by length, for Poly1305
     uint32_t used_packets = 0;                  // the most so far: what must be wiped
-    uint32_t used_groups = 0;
+    int used_groups = 0;
 
     Slice() {}
     Slice(const Slice&) = delete;
@@ -46,7 +47,7 @@ struct Slice
             for (auto& word : key) wipe(word + i, kPart * sizeof word[0]);
             wipe(one_time_key + i, kPart * sizeof one_time_key[0]);
         }
-        for (uint32_t g = 0; g < used_groups; ++g) {
+        for (int g = 0; g < used_groups; ++g) {
             wipe(start + g, sizeof start[0]);
             wipe(keystream + g, sizeof keystream[0]);
         }
@@ -90,6 +91,11 @@ inline uint32_t text_blocks(uint32_t bytes) { return (bytes + kBlockBytes - 1) /
 {
     const Group& group = slice.group[g];
     const uint8_t* stream = slice.keystream[g];
+    if (group.is_keys) {
+        for (uint32_t i = 0; i < kLanes; ++i)
+            std::memcpy(slice.one_time_key[group.first_packet + i], stream + kBlockBytes * i, 32);
+        return;
+    }
     for (uint32_t i = 0; i < group.runs; ++i) {
         Run run = group.run[i];
         if (run.first_block == 0) {
@@ -123,6 +129,7 @@ void run_groups(Slice& slice, uint64_t release)
         store_blocks(slice.keystream[g], x[g]);
         use_keystream(slice, g, release);
     }
+    slice.groups = groups;
     slice.used_groups = groups > slice.used_groups ? groups : slice.used_groups;
 }
 
@@ -134,6 +141,18 @@ inline void run_blocks(Slice& slice, uint64_t release)
             run_groups<kGroupsAtOnce>(slice, release);
         else
             run_groups<1>(slice, release);
+    }
+}
+
+inline void run_keys(Slice& slice)
+{
+    for (uint32_t i = 0; i < slice.packets; i += kGroupsAtOnce * kLanes) {
+        for (int g = 0; g < kGroupsAtOnce; ++g)
+            slice.group[g] = key_group(i + static_cast<uint32_t>(g) * kLanes);
+        if (slice.packets - i > kLanes)
+            run_groups<kGroupsAtOnce>(slice, 0);
+        else
+            run_groups<1>(slice, 0);
     }
 }
 
@@ -163,13 +182,38 @@ inline void order_by_length(Slice& slice)
         slice.order[slice.packets + i] = slice.order[slice.packets - 1];
 }
 
-inline void seal_slice(Slice& slice)
+// Short: all blocks fit the groups that run at once, and the one-time keys are made with the texts'
+// keystream. Otherwise they come first, in groups of their own.
+[[gnu::always_inline]] inline bool is_short(const Slice& slice)
+{
+    uint32_t blocks = 0;
+    for (uint32_t i = 0; i < slice.packets; ++i) blocks += 1 + text_blocks(slice.bytes[i]);
+    return blocks <= kGroupsAtOnce * kLanes;
+}
+
+// The blocks of the packets in `chosen`, from first_block on, xored into their texts if `release`
+// has them, too.
+inline void run_texts(Slice& slice, uint32_t first_block, uint64_t chosen, uint64_t release)
 {
     for (uint32_t i = 0; i < slice.packets; ++i) {
-        slice.first_block[i] = 0;
-        slice.last_block[i] = 1 + text_blocks(slice.bytes[i]);
+        slice.first_block[i] = first_block;
+        slice.last_block[i] =
+            (chosen >> i & 1) != 0 ? 1 + text_blocks(slice.bytes[i]) : first_block;
     }
-    run_blocks(slice, ~uint64_t{0});
+    run_blocks(slice, release);
+}
+
+constexpr uint64_t kAll = ~uint64_t{0};
+
+inline void seal_slice(Slice& slice)
+{
+    // Fewer packets than lanes: a group of one-time keys would not be full.
+    if (slice.packets < kLanes || is_short(slice)) {
+        run_texts(slice, 0, kAll, kAll);
+    } else {
+        run_keys(slice);
+        run_texts(slice, 1, kAll, kAll);
+    }
     order_by_length(slice);
     for_each_tag(slice, [&](uint32_t packet, const uint8_t* tag) {
         std::memcpy(slice.data[packet] + slice.bytes[packet], tag, kTagBytes);
@@ -197,26 +241,16 @@ inline uint64_t check_tags(const Slice& slice)
 // batch, though, is made with its one-time keys, in one go, and waits.
 inline uint64_t open_slice(Slice& slice)
 {
-    uint32_t blocks = 0;
-    for (uint32_t i = 0; i < slice.packets; ++i) blocks += 1 + text_blocks(slice.bytes[i]);
-    const bool is_short = blocks <= kGroupsAtOnce * kLanes;
-    for (uint32_t i = 0; i < slice.packets; ++i) {
-        slice.first_block[i] = 0;
-        slice.last_block[i] = is_short ? 1 + text_blocks(slice.bytes[i]) : 1;
-    }
-    run_blocks(slice, 0);
+    const bool holds_keystream = is_short(slice);
+    if (holds_keystream)
+        run_texts(slice, 0, kAll, 0);
+    else
+        run_keys(slice);
     order_by_length(slice);
     const uint64_t authentic = check_tags(slice);
-    if (is_short) {
-        for (uint32_t g = 0; g * kLanes < blocks; ++g)
-            use_keystream(slice, static_cast<int>(g), authentic);
-        return authentic;
-    }
-    for (uint32_t i = 0; i < slice.packets; ++i) {
-        slice.first_block[i] = 1;
-        slice.last_block[i] = (authentic >> i & 1) != 0 ? 1 + text_blocks(slice.bytes[i]) : 1;
-    }
-    run_blocks(slice, authentic);
+    if (!holds_keystream)
+        run_texts(slice, 1, authentic, authentic);
+    for (int g = 0; holds_keystream && g < slice.groups; ++g) use_keystream(slice, g, authentic);
     return authentic;
 }
 

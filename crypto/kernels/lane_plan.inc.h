@@ -30,9 +30,29 @@ struct Group
     uint32_t runs;
     Run run[kLanes];        // in the order of the lanes, from lane 0 on
     uint32_t first_packet;  // the window
+    bool is_keys;           // each lane makes the one-time key of the next packet
     Words packet;           // of each lane, within the window
     Words block;            // of each lane
 };
+
+[[gnu::always_inline]] inline Words lane_numbers()
+{
+    Words lanes;
+    for (uint32_t i = 0; i < kLanes; ++i) lanes[i] = i;
+    return lanes;
+}
+
+// Block 0 of kLanes packets: all that verification needs.
+[[gnu::always_inline]] inline Group key_group(uint32_t first_packet)
+{
+    Group group;
+    group.runs = 0;
+    group.first_packet = first_packet;
+    group.is_keys = true;
+    group.packet = lane_numbers();
+    group.block = Words{};
+    return group;
+}
 
 // The blocks first[i] to last[i] - 1 of the packets 0 to packets - 1.
 class LanePlan
@@ -51,18 +71,18 @@ class LanePlan
             return false;
         group.first_packet = packet_;
         group.runs = 0;
+        group.is_keys = false;
         group.packet = group.block = Words{};
-        Words lane_numbers;
-        for (uint32_t i = 0; i < kLanes; ++i) lane_numbers[i] = i;
+        const Words lanes = lane_numbers();
         uint32_t lane = 0;
         do {
             const uint32_t free = kLanes - lane, left = last_[packet_] - block_;
             const uint32_t blocks = left < free ? left : free;
             group.run[group.runs++] = {packet_, block_, blocks};
             // From this lane on; a later run corrects what is too much.
-            const auto is_behind = lane_numbers >= lane;
+            const auto is_behind = lanes >= lane;
             group.packet = is_behind ? Words{} + (packet_ - group.first_packet) : group.packet;
-            group.block = is_behind ? lane_numbers + (block_ - lane) : group.block;
+            group.block = is_behind ? lanes + (block_ - lane) : group.block;
             lane += blocks;
             block_ += blocks;
             if (blocks == left)

@@ -115,16 +115,16 @@ struct FourBlocks
     return out;
 }
 
-// h = (h + m0) r^n + m1 r^(n-1) + ... for the first n blocks. power[k] is r^(k+1).
-template <int n>
+// h = (h + m0) r^n + m1 r^(n-1) + ... for n blocks from the first on. power[k] is r^(k+1).
+template <int n, int first = 0>
 [[gnu::always_inline]] inline Number absorb(Number h, const FourBlocks& m, const Limb (&top)[4],
                                             const Power (&power)[4])
 {
+    const auto block = [&](int i) { return split(m.low[i], m.high[i], top[i]); };
     Products p = {};
-    for (int i = n - 1; i > 0; --i)
-        multiply_add(p, split(m.low[i], m.high[i], top[i]), power[n - 1 - i]);
-    const Number first = split(m.low[0], m.high[0], top[0]);
-    for (int i = 0; i < 3; ++i) h.limb[i] = _mm512_add_epi64(h.limb[i], first.limb[i]);
+    for (int i = n - 1; i > 0; --i) multiply_add(p, block(first + i), power[n - 1 - i]);
+    const Number m0 = block(first);
+    for (int i = 0; i < 3; ++i) h.limb[i] = _mm512_add_epi64(h.limb[i], m0.limb[i]);
     multiply_add(p, h, power[n - 1]);
     return reduce(p);
 }
@@ -249,24 +249,31 @@ constexpr uint64_t kTopBit = uint64_t{1} << 40;
     const auto mask_of = [&](int i) {
         return low_bits(t.bytes[i] - from(i)) & ~low_bits(-from(i));
     };
-    uint64_t mask = mask_of(0);
+    // The address may lie before the buffer: masked bytes are not accessed.
+    const auto load = [&](int i, __mmask64 mask) {
+        const auto at = reinterpret_cast<uintptr_t>(t.at[i]) + static_cast<uintptr_t>(from(i));
+        return _mm512_maskz_loadu_epi8(mask, reinterpret_cast<const void*>(at));
+    };
     __m512i row[8], starts = _mm512_set1_epi64(from(0));
-    for (int i = 0; i < 8; ++i) {
-        if (!t.same_length) {
-            mask = mask_of(i);
+    const __mmask8 lengths = is_last ? 0x80 : 0;
+    if (t.same_length) {
+        const __mmask64 mask = mask_of(0);
+        const __m512i bytes = _mm512_set1_epi64(t.bytes[0]);
+        for (int i = 0; i < 8; ++i) row[i] = _mm512_mask_mov_epi64(load(i, mask), lengths, bytes);
+    } else {
+        for (int i = 0; i < 8; ++i) {
+            row[i] = _mm512_mask_set1_epi64(load(i, mask_of(i)), lengths, t.bytes[i]);
             starts = _mm512_mask_set1_epi64(starts, static_cast<__mmask8>(1 << i), from(i));
         }
-        // The address may lie before the buffer: masked bytes are not accessed.
-        const auto at = reinterpret_cast<uintptr_t>(t.at[i]) + static_cast<uintptr_t>(from(i));
-        row[i] = _mm512_maskz_loadu_epi8(mask, reinterpret_cast<const void*>(at));
-        if (is_last)
-            row[i] = _mm512_mask_set1_epi64(row[i], 0x80, t.bytes[i]);
     }
     for (int k = 0; k < 4; ++k)
         top[k] = _mm512_maskz_set1_epi64(
             _mm512_cmpge_epi64_mask(starts, _mm512_set1_epi64(-16 * k)), kTopBit);
     return transpose_blocks(row);
 }
+
+// Up to this many, r^3 and r^4 are not worth their computation.
+constexpr int64_t kFewPositions = 7;
 
 // The tags of `groups` times eight packets whose texts have the same positions, lane by lane. One
 // group is a chain of multiplications, each waiting for the last; two fill each other's gaps.
@@ -288,21 +295,32 @@ void tags_of(const Slice& slice, const Texts (&texts)[groups], const uint8_t* or
         r2[g] = multiply(r[g], power[g][0]);
         power[g][1] = power_of(r2[g]);
     });
-    each([&](int g) {
-        power[g][2] = power_of(multiply(r[g], power[g][1]));
-        power[g][3] = power_of(multiply(r2[g], power[g][1]));
-    });
-
     const int64_t positions = texts[0].positions;
+    if (positions > kFewPositions)
+        each([&](int g) {
+            power[g][2] = power_of(multiply(r[g], power[g][1]));
+            power[g][3] = power_of(multiply(r2[g], power[g][1]));
+        });
+
     int64_t position = positions % 4, absent = 0;
     each([&](int g) { absent = texts[g].absent > absent ? texts[g].absent : absent; });
     if (position != 0)
         each([&](int g) {
             const FourBlocks m = load_edge(texts[g], 0, top);
-            h[g] = position == 1   ? absorb<1>(h[g], m, top, power[g])
-                   : position == 2 ? absorb<2>(h[g], m, top, power[g])
-                                   : absorb<3>(h[g], m, top, power[g]);
+            h[g] = position == 1 ? absorb<1>(h[g], m, top, power[g])
+                   : position == 2
+                       ? absorb<2>(h[g], m, top, power[g])
+                       : absorb<1, 2>(absorb<2>(h[g], m, top, power[g]), m, top, power[g]);
         });
+    if (positions <= kFewPositions) {
+        each([&](int g) {
+            const FourBlocks m = load_edge(texts[g], position, top);
+            h[g] = absorb<2>(h[g], m, top, power[g]);
+            h[g] = absorb<2, 2>(h[g], m, top, power[g]);
+        });
+        each([&](int g) { finish(h[g], s_low[g], s_high[g], low[g], high[g]); });
+        return;
+    }
     const auto edge_step = [&](int g) {
         const FourBlocks m = load_edge(texts[g], position, top);
         h[g] = absorb<4>(h[g], m, top, power[g]);
