@@ -200,7 +200,7 @@ TEST_P(KernelCarries, are_kept_at_every_edge_in_mixed_batches)
 TEST_P(KernelCarries, are_kept_throughout_long_packets)
 {
     Packets packets;
-    for (const uint32_t stride : {1u, 4u, 8u, 16u})
+    for (const uint32_t stride : {1u, 2u, 4u, 8u, 16u, 32u})
         for (const uint32_t bytes : {9008u, 65504u})
             packets.push_back(solve_edge_packet(
                 common_key(), bytes + stride, {bytes, stride, EdgeAt::kProduct, stride}, random_));
