@@ -15,6 +15,8 @@ constexpr uint8_t kStrangeKey[kKeyBytes] = {0xee, 0x01};
 
 void fill_from(uint64_t seed, uint8_t* out, size_t bytes)
 {
+    if (bytes == 0)
+        return;
     uint8_t wide[randombytes_SEEDBYTES] = {};
     std::memcpy(wide, &seed, sizeof seed);
     randombytes_buf_deterministic(out, bytes, wide);
