@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "crypto/dh_kernel.h"
 #include "crypto/kdf.h"
 #include "crypto/kernel.h"
 #include "crypto/x25519.h"
@@ -28,11 +29,13 @@ struct Primitives
 
 // Each returns an empty string, or the sentence that says which answer is wrong.
 std::string kernel_fault(const Kernel& kernel);
+std::string dh_kernel_fault(const DhKernel& kernel);
 std::string primitives_fault(const Primitives& primitives);
 
-// start() with its surroundings passed in. Leaves the kernel in use as it was when it returns a
+// start() with its surroundings passed in. Leaves the kernels in use as they were when it returns a
 // fault.
 std::string start_with(std::span<const Kernel> table, const char* forced, const CpuReport& report,
-                       const Primitives& primitives);
+                       const Primitives& primitives,
+                       std::span<const DhKernel> dh_table = dh_kernels());
 
 }  // namespace sandgate::crypto

@@ -119,36 +119,45 @@ std::string hashing_fault(const Primitives& p)
     return {};
 }
 
-// RFC 7748, section 6.1, and a point of order 8, which must be refused.
-std::string x25519_fault(const Primitives& p)
+// RFC 7748, section 6.1: Alice's private key, Bob's public key, their secret; and a point of order
+// 8, which must be refused.
+struct DhAnswer
 {
     PrivateKey alice;
     PublicKey bob;
-    sodium_hex2bin(alice.data(), 32,
-                   "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a", 64, nullptr,
-                   nullptr, nullptr);
-    sodium_hex2bin(bob.data(), 32,
-                   "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f", 64, nullptr,
-                   nullptr, nullptr);
+    PublicKey low_order;
+    std::string_view shared = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
+
+    DhAnswer()
+    {
+        decode(alice.data(), "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+        decode(bob.data(), "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        decode(low_order.data(),
+               "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
+    }
+    static void decode(uint8_t* to, const char* hex)
+    {
+        sodium_hex2bin(to, 32, hex, 64, nullptr, nullptr, nullptr);
+    }
+};
+
+const char* const kLowOrderAccepted =
+    "The self-test of X25519 accepted a point of low order. Do not run traffic on this machine.";
+
+std::string x25519_fault(const Primitives& p)
+{
+    const DhAnswer answer;
     std::string fault =
-        difference("X25519 public keys", p.public_key_of(alice),
+        difference("X25519 public keys", p.public_key_of(answer.alice),
                    "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
     if (!fault.empty())
         return fault;
     Secret<32> shared;
-    const bool is_valid = p.dh(shared, alice, bob);
-    fault = difference("X25519", is_valid ? Bytes(shared.span()) : Bytes(),
-                       "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
-    if (!fault.empty())
-        return fault;
-    PublicKey low_order;
-    sodium_hex2bin(low_order.data(), 32,
-                   "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", 64, nullptr,
-                   nullptr, nullptr);
-    if (p.dh(shared, alice, low_order) || !shared.is_zero())
-        return "The self-test of X25519 accepted a point of low order. "
-               "Do not run traffic on this machine.";
-    return {};
+    const bool is_valid = p.dh(shared, answer.alice, answer.bob);
+    fault = difference("X25519", is_valid ? Bytes(shared.span()) : Bytes(), answer.shared);
+    if (fault.empty() && (p.dh(shared, answer.alice, answer.low_order) || !shared.is_zero()))
+        fault = kLowOrderAccepted;
+    return fault;
 }
 
 std::string handshake_aead_fault(const Primitives& p)
@@ -240,6 +249,35 @@ std::string kernel_fault(const Kernel& kernel)
     return {};
 }
 
+// As many jobs as reach full lanes, lanes that are partly idle and a job of its own; a point of low
+// order moves through them.
+std::string dh_kernel_fault(const DhKernel& kernel)
+{
+    constexpr size_t kMost = 17;
+    const DhAnswer answer;
+    for (size_t count = 1; count <= kMost; ++count) {
+        std::vector<Secret<32>> shared(count);
+        std::vector<DhJob> jobs;
+        const auto is_bad = [&](size_t i) { return i % 9 == count % 9; };
+        for (size_t i = 0; i < count; ++i)
+            jobs.push_back({&answer.alice, is_bad(i) ? &answer.low_order : &answer.bob, &shared[i],
+                            is_bad(i)});
+        kernel.compute(jobs);
+        for (size_t i = 0; i < count; ++i) {
+            if (is_bad(i) && (jobs[i].is_valid || !shared[i].is_zero()))
+                return kLowOrderAccepted;
+            if (!is_bad(i)) {
+                const std::string fault =
+                    difference("X25519 in batches", jobs[i].is_valid ? shared[i].span() : Bytes(),
+                               answer.shared);
+                if (!fault.empty())
+                    return fault;
+            }
+        }
+    }
+    return {};
+}
+
 std::string primitives_fault(const Primitives& primitives)
 {
     for (const auto check : {hashing_fault, x25519_fault, handshake_aead_fault}) {
@@ -251,19 +289,24 @@ std::string primitives_fault(const Primitives& primitives)
 }
 
 std::string start_with(std::span<const Kernel> table, const char* forced, const CpuReport& report,
-                       const Primitives& primitives)
+                       const Primitives& primitives, std::span<const DhKernel> dh_table)
 {
     if (sodium_init() < 0)
         return "libsodium could not initialise; the system has no source of randomness.";
     const KernelChoice choice = choose_kernel(table, forced, report);
     if (choice.kernel == nullptr)
         return choice.fault;
+    const DhKernel& dh_kernel = choose_dh_kernel(dh_table, choice.kernel->needs);
     std::string fault = primitives_fault(primitives);
     if (fault.empty())
-        fault = kernel_fault(*choice.kernel);
+        fault = dh_kernel_fault(dh_kernel);
     if (fault.empty())
-        use_kernel(*choice.kernel);
-    return fault;
+        fault = kernel_fault(*choice.kernel);
+    if (!fault.empty())
+        return fault;
+    use_kernel(*choice.kernel);
+    use_dh_kernel(dh_kernel);
+    return {};
 }
 
 std::string start()
@@ -272,5 +315,6 @@ std::string start()
 }
 
 const char* kernel_name() { return kernel_in_use().name; }
+const char* dh_kernel_name() { return dh_kernel_in_use().name; }
 
 }  // namespace sandgate::crypto

@@ -27,11 +27,11 @@ struct DhJob
     bool is_valid;       // out: false when the result is zero (a low-order point)
 };
 
-// Computes each job; results are independent. A job that is not valid leaves its shared secret
-// zero.
+// Computes each job, several at once where the CPU can; results are independent. A job that is not
+// valid leaves its shared secret zero. No output may be an input. Before start(): by libsodium.
 void dh_batch(std::span<DhJob> jobs);
 
-// One computation; false for a low-order point.
+// One computation, by libsodium; false for a low-order point.
 bool dh(Secret<32>& shared, const PrivateKey& private_key, const PublicKey& public_key);
 
 }  // namespace sandgate::crypto

@@ -194,10 +194,9 @@ int run(int argc, char** argv)
         error = forbid_other_system_calls();
     if (error.empty()) {
         fmt::print(
-            "sandgate-dataplane: ready; {} worker(s), kernel {}, {} port(s){}; everything is "
-            "refused until "
-            "control pushes a policy\n",
-            workers_count, crypto::kernel_name(), shared.ports,
+            "sandgate-dataplane: ready; {} worker(s), kernel {}, X25519 by {}, {} port(s){}; "
+            "everything is refused until control pushes a policy\n",
+            workers_count, crypto::kernel_name(), crypto::dh_kernel_name(), shared.ports,
             shared.has_host_port ? " and the host port" : "");
         std::fflush(stdout);
         server.run();  // this thread is the server thread until a signal ends it

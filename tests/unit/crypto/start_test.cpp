@@ -276,6 +276,78 @@ TEST_F(Start, refuses_every_broken_kernel)
     }
 }
 
+// Breaks one job of a full batch.
+void dh_wrong_in_lane_7(std::span<DhJob> jobs)
+{
+    sodium_dh_kernel().compute(jobs);
+    if (jobs.size() >= 8 && jobs[7].is_valid)
+        jobs[7].shared->data()[31] ^= 1;
+}
+
+void dh_all_valid(std::span<DhJob> jobs)
+{
+    sodium_dh_kernel().compute(jobs);
+    for (DhJob& job : jobs) job.is_valid = true;
+}
+
+void dh_keeps_invalid(std::span<DhJob> jobs)
+{
+    sodium_dh_kernel().compute(jobs);
+    for (DhJob& job : jobs)
+        if (!job.is_valid)
+            job.shared->data()[0] = 1;
+}
+
+TEST_F(Start, refuses_a_dh_kernel_that_is_wrong_in_one_way)
+{
+    ASSERT_EQ(start(), "");
+    const std::string before = dh_kernel_name();
+    const struct
+    {
+        const char* says;
+        void (*compute)(std::span<DhJob>);
+    } broken[] = {{"self-test of X25519 in batches gave a wrong answer", dh_wrong_in_lane_7},
+                  {"accepted a point of low order", dh_all_valid},
+                  {"accepted a point of low order", dh_keeps_invalid}};
+    for (const auto& row : broken) {
+        const DhKernel table[] = {{"broken", 0, row.compute}};
+        const std::string fault = start_with(kernels(), nullptr, cpu_report(), Primitives{}, table);
+        EXPECT_TRUE(contains(fault, row.says)) << fault;
+        EXPECT_EQ(dh_kernel_name(), before) << "a broken kernel was left in use";
+    }
+}
+
+int dh_calls_of_row[2];
+
+template <size_t kRow>
+void dh_of_row(std::span<DhJob> jobs)
+{
+    ++dh_calls_of_row[kRow];
+    dh_kernels()[kRow].compute(jobs);
+}
+
+TEST_F(Start, a_forced_kernel_decides_which_dh_kernel_runs)
+{
+    ASSERT_EQ(dh_kernels().size(), std::size(dh_calls_of_row));
+    DhKernel table[] = {{"", 0, dh_of_row<0>}, {"", 0, dh_of_row<1>}};
+    for (size_t row = 0; row < std::size(table); ++row) {
+        table[row].name = dh_kernels()[row].name;
+        table[row].needs = dh_kernels()[row].needs;
+    }
+    for (const Kernel& kernel : kernels()) {
+        if (!features_fault(kernel.needs, cpu_report()).empty())
+            continue;
+        ASSERT_EQ(start_with(kernels(), kernel.name, cpu_report(), Primitives{}, table), "");
+        const size_t expected = std::string(kernel.name) == "avx512" ? 0 : 1;
+        EXPECT_STREQ(dh_kernel_name(), table[expected].name);
+        std::fill(std::begin(dh_calls_of_row), std::end(dh_calls_of_row), 0);
+        dh_batch({});
+        EXPECT_EQ(dh_calls_of_row[expected], 1);
+        EXPECT_EQ(dh_calls_of_row[1 - expected], 0);
+    }
+    ASSERT_EQ(start(), "");
+}
+
 TEST_F(Start, refuses_every_broken_primitive)
 {
     Primitives broken;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crypto/dh_kernel.h"
 #include "crypto/kernel.h"
 
 namespace sandgate::crypto::test {
@@ -76,5 +77,6 @@ inline const Kernel& sodium_kernel()
             return kernel;
     std::abort();
 }
+inline const DhKernel& sodium_dh_kernel() { return dh_kernels().back(); }
 
 }  // namespace sandgate::crypto::test

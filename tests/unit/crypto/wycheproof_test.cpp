@@ -14,8 +14,8 @@
 #include <optional>
 #include <sstream>
 
+#include "crypto/dh_kernel.h"
 #include "crypto/kernels/portable.h"
-#include "crypto/x25519.h"
 #include "tests/unit/crypto/batch.h"
 #include "tests/unit/crypto/kernel_case.h"
 
@@ -168,6 +168,13 @@ TEST_F(Wycheproof, x25519)
     const auto root = load("XDH", "wycheproof_x25519_test.json");
     if (!root)
         return;
+    struct Vector
+    {
+        PrivateKey mine;
+        PublicKey theirs;
+        Buffer expected;
+    };
+    std::vector<Vector> vectors;
     int run = 0, refused = 0;
     for (const json::value& group : root->at("testGroups").as_array())
         for (const json::value& value : group.at("tests").as_array()) {
@@ -186,9 +193,24 @@ TEST_F(Wycheproof, x25519)
             EXPECT_EQ(to_hex(shared.span()), to_hex(expected));
             ++run;
             refused += is_zero;
+            vectors.push_back({private_key.clone(), public_key, expected});
         }
     std::cout << "Wycheproof X25519: " << run << " vectors run, " << refused
               << " of them refused as zero\n";
+    for (const DhKernel& kernel : dh_kernels()) {
+        if (!features_fault(kernel.needs, cpu_report()).empty())
+            continue;
+        std::vector<Secret<32>> shared(vectors.size());
+        std::vector<DhJob> jobs;
+        for (size_t i = 0; i < vectors.size(); ++i)
+            jobs.push_back({&vectors[i].mine, &vectors[i].theirs, &shared[i], false});
+        kernel.compute(jobs);
+        for (size_t i = 0; i < vectors.size(); ++i) {
+            EXPECT_EQ(to_hex(shared[i].span()), to_hex(vectors[i].expected)) << kernel.name;
+            EXPECT_EQ(jobs[i].is_valid, vectors[i].expected != Buffer(32)) << kernel.name;
+        }
+        std::cout << "Wycheproof X25519: all of them in one batch by " << kernel.name << '\n';
+    }
     EXPECT_GT(run, 0);
 }
 

@@ -2,6 +2,7 @@
 // what is refused changes nothing.
 #include <gtest/gtest.h>
 
+#include "crypto/dh_kernel.h"
 #include "dataplane/wireguard/cookie.h"
 #include "tests/support/joined_gateways.h"
 
@@ -560,6 +561,57 @@ TEST_F(HandshakeTest, a_span_of_many_peers_messages_is_answered_as_one)
             if (agent->address == datagram.to)
                 agent->receive(datagram);
     for (auto& agent : agents) EXPECT_EQ(agent->counters.handshakes_completed, 1u);
+}
+
+std::vector<size_t> dh_batch_sizes;
+
+void noting_dh(std::span<crypto::DhJob> jobs)
+{
+    dh_batch_sizes.push_back(jobs.size());
+    crypto::dh_kernels().back().compute(jobs);
+}
+
+TEST_F(HandshakeTest, waiting_initiations_share_dh_batches_and_keep_their_own_verdicts)
+{
+    constexpr IdentityId kAgents = 20;
+    const auto has_low_order = [](IdentityId i) { return i % 7 == 3; };
+    std::deque<Datagram> wire;
+    std::vector<std::unique_ptr<Gateway>> agents;
+    for (IdentityId i = 0; i < kAgents; i++) {
+        const Endpoint from = endpoint_v4(static_cast<uint8_t>(i), 1000);
+        agents.push_back(std::make_unique<Gateway>(1000 + i, from, wire, joined.now, 1, 16));
+        agents.back()->add_peer(1, joined.b.public_key, joined.b.address);
+        agents.back()->send(1, kPing);
+        agents.back()->run_events();
+        joined.b.add_peer(200 + i, agents.back()->public_key);
+    }
+    ASSERT_EQ(wire.size(), kAgents);
+    std::vector<IncomingMessage> messages;
+    for (IdentityId i = 0; i < kAgents; i++) {
+        if (has_low_order(i)) {
+            std::memset(wire[i].as<InitiationMessage>().ephemeral, 0, 32);
+            sign(wire[i], joined.b.public_key);
+        }
+        messages.push_back({wire[i].bytes, wire[i].from, 0});
+    }
+
+    const crypto::DhKernel noting{"noting", 0, noting_dh};
+    const crypto::DhKernel& before = crypto::dh_kernel_in_use();
+    dh_batch_sizes.clear();
+    crypto::use_dh_kernel(noting);
+    joined.b.engine->on_messages(messages, joined.now);
+    crypto::use_dh_kernel(before);
+
+    // es of all; ss of those with a genuine point; ee and se of the same.
+    EXPECT_EQ(dh_batch_sizes, (std::vector<size_t>{20, 17, 34}));
+    EXPECT_EQ(joined.b.drops(DropReason::kHandshakeLowOrder), 3u);
+    EXPECT_EQ(joined.b.counters.handshakes_answered, 17u);
+    for (Datagram& datagram : joined.wire)
+        for (auto& agent : agents)
+            if (agent->address == datagram.to)
+                agent->receive(datagram);
+    for (IdentityId i = 0; i < kAgents; i++)
+        EXPECT_EQ(agents[i]->counters.handshakes_completed, has_low_order(i) ? 0u : 1u) << i;
 }
 
 }  // namespace sandgate::test
