@@ -102,6 +102,13 @@ void Burst::forge()
     for (AeadJob& job : jobs_) job.data[job.text_bytes] ^= 1;
 }
 
+void in_bursts(BatchFunction call, Burst& burst, size_t packets)
+{
+    const auto jobs = burst.jobs();
+    for (size_t at = 0; at < jobs.size(); at += packets)
+        call(jobs.subspan(at, std::min(packets, jobs.size() - at)));
+}
+
 const Kernel& oracle()
 {
     for (const Kernel& kernel : kernels())

@@ -51,6 +51,9 @@ class Burst
     size_t size_ = 0;
 };
 
+// All packets of the burst, in calls of `packets`.
+void in_bursts(BatchFunction call, Burst& burst, size_t packets);
+
 // libsodium.
 const Kernel& oracle();
 

@@ -5,17 +5,17 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "perf/aead_burst.h"
+#include "perf/table.h"
 
 namespace sandgate::crypto {
 namespace {
+
+using perf::mark, perf::median, perf::print_machine, perf::spread_of;
 
 constexpr size_t kRounds = 15;
 constexpr size_t kBurstsPerRound = 151;
@@ -32,22 +32,16 @@ constexpr Target kAvx2Targets[] = {{64, 2.0}, {1424, 1.0}};
 constexpr double kLoneTarget = 0.90;
 constexpr double kTwoCoresTarget = 1.9;
 
-double percentile(std::vector<double> values, size_t percent)
-{
-    std::sort(values.begin(), values.end());
-    return values[(values.size() - 1) * percent / 100];
-}
-double median(const std::vector<double>& values) { return percentile(values, 50); }
-
-// One contestant's work of one row, ready to be timed again and again.
+// One contestant's work of one row, ready to be timed again and again: 64 packets in bursts of
+// `packets`.
 class Task
 {
   public:
     Task(const Contestant& contestant, Action action, uint32_t bytes, size_t packets)
         : call_(action == Action::kSeal ? contestant.seal : contestant.open),
-          burst_(bytes, packets),
+          burst_(bytes, kBurst),
           input_(input_of(burst_, action)),
-          packets_(static_cast<double>(packets))
+          packets_(packets)
     {
     }
 
@@ -58,8 +52,8 @@ class Task
         for (size_t i = 0; i < kBurstsPerRound; ++i) {
             burst_.load(input_);
             const uint64_t begin = read_tsc();
-            call_(burst_.jobs());
-            samples.push_back(static_cast<double>(read_tsc() - begin) / packets_);
+            in_bursts(call_, burst_, packets_);
+            samples.push_back(static_cast<double>(read_tsc() - begin) / kBurst);
         }
         return median(samples);
     }
@@ -67,14 +61,14 @@ class Task
     void run_once()
     {
         burst_.load(input_);
-        call_(burst_.jobs());
+        in_bursts(call_, burst_, packets_);
     }
 
   private:
     BatchFunction call_;
     Burst burst_;
     std::vector<uint8_t> input_;
-    double packets_;
+    size_t packets_;
 };
 
 // medians[contestant][round], the contestants taking turns in each round.
@@ -86,16 +80,6 @@ std::vector<std::vector<double>> measure(std::vector<Task>& tasks)
         for (size_t i = 0; i < tasks.size(); ++i) medians[i].push_back(tasks[i].round());
     return medians;
 }
-
-std::string spread_of(const std::vector<double>& ratios)
-{
-    char text[64];
-    std::snprintf(text, sizeof text, "%5.2f  %.2f-%.2f", median(ratios), percentile(ratios, 10),
-                  percentile(ratios, 90));
-    return text;
-}
-
-const char* mark(bool is_reached) { return is_reached ? "reached" : "MISSED"; }
 
 // `ours` against the fastest of `libraries` in each round.
 void print_against(const Contestant& ours, const std::vector<Contestant>& libraries, Action action,
@@ -211,37 +195,13 @@ void print_two_cores(const Contestant& ours)
         }
 }
 
-std::string cpu_model()
+std::string method()
 {
-    std::ifstream info("/proc/cpuinfo");
-    std::string line, model, family, number;
-    while (std::getline(info, line) && !line.empty()) {
-        const auto value = [&] { return line.substr(std::min(line.size(), line.find(':') + 2)); };
-        if (line.starts_with("model name"))
-            model = value();
-        else if (line.starts_with("cpu family"))
-            family = value();
-        else if (line.starts_with("model\t"))
-            number = value();
-    }
-    return model + ", family " + family + " model " + number;
-}
-
-void print_machine(const Contestant& ours)
-{
-    const char* commit = std::getenv("SANDGATE_COMMIT");
-    char date[32] = "";
-    const std::time_t now = std::time(nullptr);
-    std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
-    std::printf(
-        "kernel    %s\ncpu       %s, TSC %.2f GHz\ncompiler  g++ %s\ncommit    %s, %s\n"
-        "method    bursts of 64 packets with a key each unless the column says otherwise; %zu "
-        "rounds in\n"
-        "          which all take turns, the median of %zu bursts each; data in the cache, one "
-        "core;\n"
-        "          every output was compared with libsodium's first\n",
-        ours.name.c_str(), cpu_model().c_str(), tsc_per_ns(), __VERSION__,
-        commit != nullptr ? commit : "unknown", date, kRounds, kBurstsPerRound);
+    return "bursts of 64 packets with a key each, or 64 packets in shorter bursts; " +
+           std::to_string(kRounds) + " rounds in which\n          all take turns, the median of " +
+           std::to_string(kBurstsPerRound) +
+           " times 64 packets each; data in the cache, one core;\n"
+           "          every output was compared with libsodium's first";
 }
 
 bool all_agree(const std::vector<Contestant>& all)
@@ -275,7 +235,7 @@ int print_table()
             avx2 = &contestant;
     }
     const Contestant& ours = all.front();
-    print_machine(ours);
+    print_machine(ours.name, method());
 
     print_head(ours, "the fastest library");
     for (const Action action : {Action::kSeal, Action::kOpen})
