@@ -114,10 +114,18 @@ void for_each_tag(const Slice& slice, Use use);
 
 #include "crypto/kernels/poly1305_avx2.inc.h"
 
+#include "crypto/kernels/lone.inc.h"
+
 }  // namespace
 
-void seal(AeadJob* jobs, size_t count) { seal_lanes(jobs, count); }
+void seal(AeadJob* jobs, size_t count)
+{
+    is_lone(jobs, count) ? seal_lone(jobs[0]) : seal_lanes(jobs, count);
+}
 
-void open(AeadJob* jobs, size_t count) { open_lanes(jobs, count); }
+void open(AeadJob* jobs, size_t count)
+{
+    is_lone(jobs, count) ? open_lone(jobs[0]) : open_lanes(jobs, count);
+}
 
 }  // namespace sandgate::crypto::avx2

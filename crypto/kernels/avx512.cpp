@@ -59,6 +59,8 @@ void for_each_tag(const Slice& slice, Use use);
 
 #include "crypto/kernels/poly1305_ifma.inc.h"
 
+#include "crypto/kernels/lone.inc.h"
+
 [[gnu::always_inline]] inline void store_blocks(uint8_t* to, const Words (&words)[16])
 {
     __m512i quad[4][4];  // [words 4k to 4k + 3][blocks 4n + m in 128-bit lane n]
@@ -103,8 +105,14 @@ void for_each_tag(const Slice& slice, Use use);
 
 }  // namespace
 
-void seal(AeadJob* jobs, size_t count) { seal_lanes(jobs, count); }
+void seal(AeadJob* jobs, size_t count)
+{
+    is_lone(jobs, count) ? seal_lone(jobs[0]) : seal_lanes(jobs, count);
+}
 
-void open(AeadJob* jobs, size_t count) { open_lanes(jobs, count); }
+void open(AeadJob* jobs, size_t count)
+{
+    is_lone(jobs, count) ? open_lone(jobs[0]) : open_lanes(jobs, count);
+}
 
 }  // namespace sandgate::crypto::avx512

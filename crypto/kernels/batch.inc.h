@@ -72,11 +72,13 @@ struct Slice
 
 inline uint32_t text_blocks(uint32_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
+// Words 0 to 3 of every state.
+constexpr uint32_t kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+
 // The state of each lane's block before the rounds (RFC 8439 section 2.3).
 [[gnu::always_inline]] inline void start_state(Words (&state)[16], const Slice& slice,
                                                const Group& group)
 {
-    constexpr uint32_t kConstants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
     for (uint32_t i = 0; i < 4; ++i) state[i] = spread(kConstants[i]);
     for (uint32_t i = 0; i < kKeyWords; ++i) state[4 + i] = pick(slice.key[i], group);
     state[12] = group.block;
@@ -223,16 +225,22 @@ inline void seal_slice(Slice& slice)
 // Whether a tag is right is public, and the only thing that a secret decides.
 [[gnu::noinline]] uint64_t declassify_verdicts(uint64_t authentic) { return declassify(authentic); }
 
-// Bit i: the tag of packet i is right. No early exit.
+// 1 when two tags are equal, else 0. No early exit.
+[[gnu::always_inline]] inline uint64_t is_equal(const uint8_t* tag, const uint8_t* other)
+{
+    uint64_t a[2], b[2];
+    std::memcpy(a, tag, kTagBytes);
+    std::memcpy(b, other, kTagBytes);
+    const uint64_t difference = (a[0] ^ b[0]) | (a[1] ^ b[1]);
+    return ~(difference | -difference) >> 63;
+}
+
+// Bit i: the tag of packet i is right.
 inline uint64_t check_tags(const Slice& slice)
 {
     uint64_t authentic = 0;
     for_each_tag(slice, [&](uint32_t packet, const uint8_t* tag) {
-        uint64_t made[2], sent[2];
-        std::memcpy(made, tag, kTagBytes);
-        std::memcpy(sent, slice.data[packet] + slice.bytes[packet], kTagBytes);
-        const uint64_t difference = (made[0] ^ sent[0]) | (made[1] ^ sent[1]);
-        authentic |= (~(difference | -difference) >> 63) << packet;
+        authentic |= is_equal(tag, slice.data[packet] + slice.bytes[packet]) << packet;
     });
     return declassify_verdicts(authentic);
 }

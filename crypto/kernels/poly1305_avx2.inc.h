@@ -197,15 +197,20 @@ inline Number accumulate(const Slice& slice, const uint8_t* order)
     return h;
 }
 
+inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* text, uint32_t bytes)
+{
+    Poly1305 poly(one_time_key);
+    poly.padded(text, bytes);
+    poly.lengths(0, bytes);
+    poly.finish(tag);
+}
+
 template <typename Use>
 [[gnu::always_inline]] inline void for_each_tag(const Slice& slice, Use use)
 {
     uint8_t tag[kTagBytes];
     if (slice.packets == 1) {
-        Poly1305 poly(slice.one_time_key[0]);
-        poly.padded(slice.data[0], slice.bytes[0]);
-        poly.lengths(0, slice.bytes[0]);
-        poly.finish(tag);
+        lone_tag(tag, slice.one_time_key[0], slice.data[0], slice.bytes[0]);
         use(0, tag);
         return;
     }
