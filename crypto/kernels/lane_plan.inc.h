@@ -11,11 +11,13 @@
 //
 // Included inside the namespace of one kernel, after Words, a vector of kLanes 32-bit words.
 
+// NOLINTBEGIN(misc-definitions-in-headers): a test includes this file, too, in its own namespace.
 // Packets planned at a time: the vector of the packet path (a burst).
 constexpr uint32_t kSlicePackets = 64;
 // A group picks its keys from a window of packets, which starts at the packet of its first lane.
 constexpr uint32_t kWindowPackets = 2 * kLanes;
 constexpr uint32_t kBlockBytes = 64;
+// NOLINTEND(misc-definitions-in-headers)
 
 // Neighbouring lanes with consecutive blocks of one packet.
 struct Run
