@@ -15,7 +15,15 @@ namespace {
 constexpr uint32_t kLanes = 8;
 constexpr int kGroupsAtOnce = 1;  // sixteen registers hold one state
 constexpr uint32_t kPolyLanes = 4;
+constexpr bool kKeystreamStaysInRegisters = false;
+constexpr uint32_t kKeyWords = 8;
 typedef uint32_t Words __attribute__((vector_size(32)));
+
+[[gnu::always_inline]] inline bool is_zero(Words x)
+{
+    const auto v = reinterpret_cast<__m256i>(x);
+    return _mm256_testz_si256(v, v) != 0;
+}
 
 template <int bits>
 [[gnu::always_inline]] inline Words rotate(Words x)
@@ -45,11 +53,15 @@ inline void wipe(void* data, size_t bytes)
 #include "crypto/kernels/chacha20.inc.h"
 
 struct Slice;
+struct Lanes;
 [[gnu::always_inline]] inline Words spread(uint32_t value) { return Words{} + value; }
 
 [[gnu::always_inline]] inline Words pick(const uint32_t* column, const Group& group)
 {
     const uint32_t* window = column + group.first_packet;
+    if (group.runs == 0)
+        return reinterpret_cast<Words>(
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(window)));
     if (group.runs == 1)
         return spread(window[0]);
     const auto half = [&](uint32_t i) {
@@ -59,6 +71,17 @@ struct Slice;
     };
     return group.packet < kLanes ? reinterpret_cast<Words>(half(0))
                                  : reinterpret_cast<Words>(half(kLanes));
+}
+
+template <size_t length>
+[[gnu::always_inline]] inline void load_keys(uint32_t (&columns)[kKeyWords][length], uint32_t at,
+                                             const AeadJob* jobs)
+{
+    for (uint32_t i = 0; i < kLanes; ++i) {
+        uint32_t words[kKeyWords];
+        std::memcpy(words, jobs[i].key, sizeof words);
+        for (uint32_t word = 0; word < kKeyWords; ++word) columns[word][at + i] = words[word];
+    }
 }
 
 [[gnu::always_inline]] inline void store_blocks(uint8_t* to, const Words (&words)[16])
@@ -105,16 +128,34 @@ struct Slice;
     for (; bytes > 0; --bytes) *text++ ^= *stream++;
 }
 
-template <typename Use>
-void for_each_tag(const Slice& slice, Use use);
+// A block is two vectors here, so it is stored and read again.
+[[gnu::always_inline]] inline void store_keys(uint8_t (*to)[32], const Words (&words)[16],
+                                              uint8_t* scratch)
+{
+    store_blocks(scratch, words);
+    for (uint32_t i = 0; i < kLanes; ++i) std::memcpy(to[i], scratch + 64 * i, sizeof to[i]);
+}
 
-#include "crypto/kernels/batch.inc.h"
+void xor_blocks(const Lanes& lanes, const Words (&words)[16], uint8_t* scratch);
+void make_tags(Slice& slice);
 
 #include "crypto/kernels/poly1305_scalar.inc.h"
+
+#include "crypto/kernels/shadow_tags.inc.h"
+
+#include "crypto/kernels/batch.inc.h"
 
 #include "crypto/kernels/poly1305_avx2.inc.h"
 
 #include "crypto/kernels/lone.inc.h"
+
+[[gnu::always_inline]] inline void xor_blocks(const Lanes& lanes, const Words (&words)[16],
+                                              uint8_t* scratch)
+{
+    store_blocks(scratch, words);
+    for (uint32_t i = 0; i < kLanes; ++i)
+        xor_bytes(lanes.to[i], scratch + kBlockBytes * i, lanes.bytes[i]);
+}
 
 }  // namespace
 

@@ -15,7 +15,15 @@ namespace {
 constexpr uint32_t kLanes = 16;
 constexpr int kGroupsAtOnce = 2;
 constexpr uint32_t kPolyLanes = 8;
+constexpr bool kKeystreamStaysInRegisters = true;
+constexpr uint32_t kKeyWords = 8;
 typedef uint32_t Words __attribute__((vector_size(64)));
+
+[[gnu::always_inline]] inline bool is_zero(Words x)
+{
+    const auto v = reinterpret_cast<__m512i>(x);
+    return _mm512_test_epi32_mask(v, v) == 0;
+}
 
 template <int bits>
 [[gnu::always_inline]] inline Words rotate(Words x)
@@ -42,51 +50,147 @@ struct Slice;
 [[gnu::always_inline]] inline Words pick(const uint32_t* column, const Group& group)
 {
     const uint32_t* window = column + group.first_packet;
+    if (group.runs == 0)
+        return reinterpret_cast<Words>(_mm512_loadu_si512(window));
     if (group.runs == 1)
         return spread(window[0]);
     return reinterpret_cast<Words>(_mm512_permutex2var_epi32(
         _mm512_loadu_si512(window), reinterpret_cast<__m512i>(group.packet),
         _mm512_loadu_si512(window + kLanes)));
 }
-void store_blocks(uint8_t* to, const Words (&words)[16]);
-void xor_bytes(uint8_t* text, const uint8_t* stream, uint32_t bytes);
-template <typename Use>
-void for_each_tag(const Slice& slice, Use use);
 
-#include "crypto/kernels/batch.inc.h"
+struct Lanes;
+template <size_t length>
+void load_keys(uint32_t (&columns)[kKeyWords][length], uint32_t at, const AeadJob* jobs);
+void store_blocks(uint8_t* to, const Words (&words)[16]);
+void store_keys(uint8_t (*to)[32], const Words (&words)[16], uint8_t* scratch);
+void xor_blocks(const Lanes& lanes, const Words (&words)[16], uint8_t* scratch);
+void xor_bytes(uint8_t* text, const uint8_t* stream, uint32_t bytes);
+void make_tags(Slice& slice);
 
 #include "crypto/kernels/poly1305_scalar.inc.h"
+
+#include "crypto/kernels/shadow_tags.inc.h"
+
+#include "crypto/kernels/batch.inc.h"
 
 #include "crypto/kernels/poly1305_ifma.inc.h"
 
 #include "crypto/kernels/lone.inc.h"
 
-[[gnu::always_inline]] inline void store_blocks(uint8_t* to, const Words (&words)[16])
+// Four rows of four words of sixteen blocks: [words 4k to 4k + 3 of the blocks 4n + m, n being the
+// 128-bit lane], at [m].
+[[gnu::always_inline]] inline void quads_of(__m512i (&quad)[4], const Words* words)
 {
-    __m512i quad[4][4];  // [words 4k to 4k + 3][blocks 4n + m in 128-bit lane n]
-    for (int k = 0; k < 4; ++k) {
-        const auto word = [&](int i) { return reinterpret_cast<__m512i>(words[4 * k + i]); };
-        const __m512i a = _mm512_unpacklo_epi32(word(0), word(1));
-        const __m512i b = _mm512_unpackhi_epi32(word(0), word(1));
-        const __m512i c = _mm512_unpacklo_epi32(word(2), word(3));
-        const __m512i d = _mm512_unpackhi_epi32(word(2), word(3));
-        quad[k][0] = _mm512_unpacklo_epi64(a, c);
-        quad[k][1] = _mm512_unpackhi_epi64(a, c);
-        quad[k][2] = _mm512_unpacklo_epi64(b, d);
-        quad[k][3] = _mm512_unpackhi_epi64(b, d);
-    }
-    const auto store = [&](int block, __m512i row) {
-        _mm512_store_si512(to + kBlockBytes * block, row);
-    };
+    const auto word = [&](int i) { return reinterpret_cast<__m512i>(words[i]); };
+    const __m512i a = _mm512_unpacklo_epi32(word(0), word(1));
+    const __m512i b = _mm512_unpackhi_epi32(word(0), word(1));
+    const __m512i c = _mm512_unpacklo_epi32(word(2), word(3));
+    const __m512i d = _mm512_unpackhi_epi32(word(2), word(3));
+    quad[0] = _mm512_unpacklo_epi64(a, c);
+    quad[1] = _mm512_unpackhi_epi64(a, c);
+    quad[2] = _mm512_unpacklo_epi64(b, d);
+    quad[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+// use(block, its 64 bytes), for all sixteen.
+template <typename Use>
+[[gnu::always_inline]] inline void for_each_block(const Words (&words)[16], Use use)
+{
+    __m512i quad[4][4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) quads_of(quad[k], words + 4 * k);
+#pragma GCC unroll 4
     for (int m = 0; m < 4; ++m) {
         const __m512i a = _mm512_shuffle_i32x4(quad[0][m], quad[1][m], 0x44);
         const __m512i b = _mm512_shuffle_i32x4(quad[2][m], quad[3][m], 0x44);
         const __m512i c = _mm512_shuffle_i32x4(quad[0][m], quad[1][m], 0xee);
         const __m512i d = _mm512_shuffle_i32x4(quad[2][m], quad[3][m], 0xee);
-        store(m, _mm512_shuffle_i32x4(a, b, 0x88));
-        store(4 + m, _mm512_shuffle_i32x4(a, b, 0xdd));
-        store(8 + m, _mm512_shuffle_i32x4(c, d, 0x88));
-        store(12 + m, _mm512_shuffle_i32x4(c, d, 0xdd));
+        use(m, _mm512_shuffle_i32x4(a, b, 0x88));
+        use(4 + m, _mm512_shuffle_i32x4(a, b, 0xdd));
+        use(8 + m, _mm512_shuffle_i32x4(c, d, 0x88));
+        use(12 + m, _mm512_shuffle_i32x4(c, d, 0xdd));
+    }
+}
+
+[[gnu::always_inline]] inline void store_blocks(uint8_t* to, const Words (&words)[16])
+{
+    for_each_block(
+        words, [&](int block, __m512i row) { _mm512_store_si512(to + kBlockBytes * block, row); });
+}
+
+[[gnu::always_inline]] inline void store_keys(uint8_t (*to)[32], const Words (&words)[16], uint8_t*)
+{
+    __m512i quad[2][4];
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; ++k) quads_of(quad[k], words + 4 * k);
+    const auto store = [&](int block, __m256i row) {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to[block]), row);
+    };
+    const auto two = [&](int block, __m512i pair) {
+        store(block, _mm512_castsi512_si256(pair));
+        store(block + 4, _mm512_extracti64x4_epi64(pair, 1));
+    };
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+#pragma GCC unroll 4
+    for (int m = 0; m < 4; ++m) {
+        two(m, _mm512_permutex2var_epi64(quad[0][m], low, quad[1][m]));
+        two(8 + m, _mm512_permutex2var_epi64(quad[0][m], high, quad[1][m]));
+    }
+}
+
+[[gnu::always_inline]] inline void xor_blocks(const Lanes& lanes, const Words (&words)[16],
+                                              uint8_t*)
+{
+    const __m512i whole = _mm512_set1_epi32(kBlockBytes);
+    if (_mm512_cmpeq_epi32_mask(_mm512_loadu_si512(lanes.bytes), whole) == 0xffff) {
+        for_each_block(words, [&](int block, __m512i row) {
+            uint8_t* text = lanes.to[block];
+            _mm512_storeu_si512(text, _mm512_xor_si512(_mm512_loadu_si512(text), row));
+        });
+        return;
+    }
+    for_each_block(words, [&](int block, __m512i row) {
+        const __mmask64 mask = _bzhi_u64(~uint64_t{0}, lanes.bytes[block]);
+        uint8_t* text = lanes.to[block];
+        _mm512_mask_storeu_epi8(text, mask,
+                                _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, text), row));
+    });
+}
+
+template <size_t length>
+[[gnu::always_inline]] inline void load_keys(uint32_t (&columns)[kKeyWords][length], uint32_t at,
+                                             const AeadJob* jobs)
+{
+    // [words of key n | words of key n + 8]
+    __m512i row[8], pair[8], quad[8];
+    const auto key = [&](int i) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(jobs[i].key));
+    };
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i)
+        row[i] = _mm512_inserti64x4(_mm512_castsi256_si512(key(i)), key(i + 8), 1);
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        pair[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
+        pair[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
+    }
+    // quad[j]: words j and 4 + j of the keys 0 to 3 and 8 to 11; quad[4 + j]: of the others.
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        quad[i] = _mm512_unpacklo_epi64(pair[i], pair[i + 2]);
+        quad[i + 1] = _mm512_unpackhi_epi64(pair[i], pair[i + 2]);
+        quad[i + 2] = _mm512_unpacklo_epi64(pair[i + 1], pair[i + 3]);
+        quad[i + 3] = _mm512_unpackhi_epi64(pair[i + 1], pair[i + 3]);
+    }
+    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+    const __m512i odd = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        _mm512_storeu_si512(columns[j] + at, _mm512_permutex2var_epi64(quad[j], even, quad[4 + j]));
+        _mm512_storeu_si512(columns[4 + j] + at,
+                            _mm512_permutex2var_epi64(quad[j], odd, quad[4 + j]));
     }
 }
 

@@ -9,7 +9,8 @@
 // Block 0 makes the one-time key of Poly1305, block n the keystream of text bytes 64 (n - 1) on
 // (RFC 8439 section 2.8). Lengths are public, so the plan may branch on them.
 //
-// Included inside the namespace of one kernel, after Words, a vector of kLanes 32-bit words.
+// Included inside the namespace of one kernel, after Words, a vector of kLanes 32-bit words, and
+// is_zero(Words).
 
 // NOLINTBEGIN(misc-definitions-in-headers): a test includes this file, too, in its own namespace.
 // Packets planned at a time: the vector of the packet path (a burst).
@@ -29,10 +30,9 @@ struct Run
 
 struct Group
 {
-    uint32_t runs;
+    uint32_t runs;          // 0: lane n has block[n] of packet first_packet + n, and nothing else
     Run run[kLanes];        // in the order of the lanes, from lane 0 on
     uint32_t first_packet;  // the window
-    bool is_keys;           // each lane makes the one-time key of the next packet
     Words packet;           // of each lane, within the window
     Words block;            // of each lane
 };
@@ -44,36 +44,41 @@ struct Group
     return lanes;
 }
 
-// Block 0 of kLanes packets: all that verification needs.
-[[gnu::always_inline]] inline Group key_group(uint32_t first_packet)
+// The same block of kLanes packets. Of block 0, that is all that verification needs.
+[[gnu::always_inline]] inline void set_block_each(Group& group, uint32_t first_packet,
+                                                  uint32_t block)
 {
-    Group group;
     group.runs = 0;
     group.first_packet = first_packet;
-    group.is_keys = true;
     group.packet = lane_numbers();
-    group.block = Words{};
-    return group;
+    group.block = Words{} + block;
 }
 
-// The blocks first[i] to last[i] - 1 of the packets 0 to packets - 1.
+// The blocks `first` to last[i] - 1 of the packets from `from` on and before `packets`.
 class LanePlan
 {
   public:
-    LanePlan(const uint32_t* first, const uint32_t* last, uint32_t packets)
+    LanePlan(uint32_t first, const uint32_t* last, uint32_t packets, uint32_t from = 0)
         : first_(first), last_(last), packets_(packets)
     {
-        enter(0);
+        enter(from);
     }
+
+    // All packets before this one are planned to their last block.
+    uint32_t packet() const { return packet_; }
 
     // False when no block is left.
     bool next(Group& group)
     {
         if (packet_ == packets_)
             return false;
+        if (each_has_one()) {
+            set_block_each(group, packet_, block_);
+            enter(packet_ + kLanes);
+            return true;
+        }
         group.first_packet = packet_;
         group.runs = 0;
-        group.is_keys = false;
         group.packet = group.block = Words{};
         const Words lanes = lane_numbers();
         uint32_t lane = 0;
@@ -95,16 +100,26 @@ class LanePlan
     }
 
   private:
+    // Whether the next kLanes packets have one block left each, and the same: short packets, which
+    // need no plan.
+    bool each_has_one() const
+    {
+        if (packet_ + kLanes > packets_ || block_ != first_ || last_[packet_] != first_ + 1)
+            return false;
+        Words last;
+        std::memcpy(&last, last_ + packet_, sizeof last);
+        return is_zero(last ^ (first_ + 1));
+    }
+
     // The first packet from here on that has a block.
     void enter(uint32_t packet)
     {
-        while (packet < packets_ && first_[packet] == last_[packet]) ++packet;
+        while (packet < packets_ && last_[packet] == first_) ++packet;
         packet_ = packet;
-        if (packet < packets_)
-            block_ = first_[packet];
+        block_ = first_;
     }
 
-    const uint32_t* first_;
+    uint32_t first_;
     const uint32_t* last_;
     uint32_t packets_;
     uint32_t packet_ = 0;

@@ -205,17 +205,16 @@ inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* t
     poly.finish(tag);
 }
 
-template <typename Use>
-[[gnu::always_inline]] inline void for_each_tag(const Slice& slice, Use use)
+[[gnu::always_inline]] inline void make_tags(Slice& slice)
 {
-    uint8_t tag[kTagBytes];
-    if (slice.packets == 1) {
-        lone_tag(tag, slice.one_time_key[0], slice.data[0], slice.bytes[0]);
-        use(0, tag);
+    if (slice.ordered == 1) {
+        const uint32_t packet = slice.order[0];
+        lone_tag(slice.tag_to[packet], slice.one_time_key[packet], slice.data[packet],
+                 slice.bytes[packet]);
         return;
     }
     alignas(32) uint64_t limb[5][4];
-    for (uint32_t i = 0; i < slice.packets; i += kPolyLanes) {
+    for (uint32_t i = 0; i < slice.ordered; i += kPolyLanes) {
         const Number h = accumulate(slice, slice.order + i);
         for (int k = 0; k < 5; ++k)
             _mm256_store_si256(reinterpret_cast<__m256i*>(limb[k]), h.limb[k]);
@@ -224,10 +223,8 @@ template <typename Use>
             Poly1305 poly(slice.one_time_key[packet]);
             poly.set_limbs26(limb[0][lane], limb[1][lane], limb[2][lane], limb[3][lane],
                              limb[4][lane]);
-            poly.finish(tag);
-            use(packet, tag);
+            poly.finish(slice.tag_to[packet]);
         }
     }
     wipe(limb, sizeof limb);
-    wipe(tag, sizeof tag);
 }

@@ -80,6 +80,24 @@ struct Products
     return reduce(p);
 }
 
+// The same as multiply() by itself: what would be added twice is doubled once.
+[[gnu::always_inline]] inline Number square(const Number& a, const Power& p)
+{
+    const auto twice = [](Limb x) { return _mm512_add_epi64(x, x); };
+    Products sums = {};
+    const auto add = [&](int i, Limb x, Limb y) {
+        sums.low[i] = _mm512_madd52lo_epu64(sums.low[i], x, y);
+        sums.high[i] = _mm512_madd52hi_epu64(sums.high[i], x, y);
+    };
+    add(0, twice(a.limb[1]), p.s2);
+    add(1, twice(a.limb[0]), p.r1);
+    add(2, twice(a.limb[0]), p.r2);
+    add(0, a.limb[0], p.r0);
+    add(1, a.limb[2], p.s2);
+    add(2, a.limb[1], p.r1);
+    return reduce(sums);
+}
+
 // 128 bits in limbs. `top` is the bit 2^128 in the lanes whose block is there.
 [[gnu::always_inline]] inline Number split(Limb low, Limb high, Limb top)
 {
@@ -129,65 +147,45 @@ template <int n, int first = 0>
     return reduce(p);
 }
 
-// Eight values of 128 bits from eight places of 16 bytes each.
-[[gnu::always_inline]] inline void load_halves(Limb& low, Limb& high, const uint8_t* const (&at)[8])
-{
-    const auto four = [&](int i) {
-        const auto part = [&](int k) {
-            return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at[k]));
-        };
-        __m512i x = _mm512_castsi128_si512(part(i));
-        x = _mm512_inserti64x2(x, part(i + 2), 1);
-        x = _mm512_inserti64x2(x, part(i + 4), 2);
-        return _mm512_inserti64x2(x, part(i + 6), 3);
-    };
-    const __m512i even = four(0), odd = four(1);
-    low = _mm512_unpacklo_epi64(even, odd);
-    high = _mm512_unpackhi_epi64(even, odd);
-}
-
 // r in its limbs, and s, from the one-time keys of eight packets.
 [[gnu::always_inline]] inline Number load_one_time_keys(const Slice& slice, const uint8_t* order,
                                                         Limb& s_low, Limb& s_high)
 {
-    const uint8_t *r_at[8], *s_at[8];
-    for (int i = 0; i < 8; ++i) {
-        r_at[i] = slice.one_time_key[order[i]];
-        s_at[i] = r_at[i] + 16;
-    }
-    Limb low, high;
-    load_halves(low, high, r_at);
-    load_halves(s_low, s_high, s_at);
-    low = _mm512_and_si512(low, _mm512_set1_epi64(0x0ffffffc0fffffff));
-    high = _mm512_and_si512(high, _mm512_set1_epi64(0x0ffffffc0ffffffc));
+    const auto key = [&](int i) {
+        return _mm256_load_si256(reinterpret_cast<const __m256i*>(slice.one_time_key[order[i]]));
+    };
+    __m512i row[4];  // r and s of the packets i and i + 4
+    for (int i = 0; i < 4; ++i)
+        row[i] = _mm512_inserti64x4(_mm512_castsi256_si512(key(i)), key(i + 4), 1);
+    const __m512i low01 = _mm512_unpacklo_epi64(row[0], row[1]);
+    const __m512i low23 = _mm512_unpacklo_epi64(row[2], row[3]);
+    const __m512i high01 = _mm512_unpackhi_epi64(row[0], row[1]);
+    const __m512i high23 = _mm512_unpackhi_epi64(row[2], row[3]);
+    const __m512i of_r = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+    const __m512i of_s = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    s_low = _mm512_permutex2var_epi64(low01, of_s, low23);
+    s_high = _mm512_permutex2var_epi64(high01, of_s, high23);
+    const Limb low = _mm512_and_si512(_mm512_permutex2var_epi64(low01, of_r, low23),
+                                      _mm512_set1_epi64(0x0ffffffc0fffffff));
+    const Limb high = _mm512_and_si512(_mm512_permutex2var_epi64(high01, of_r, high23),
+                                       _mm512_set1_epi64(0x0ffffffc0ffffffc));
     return split(low, high, _mm512_setzero_si512());
 }
 
-// (h mod 2^130 - 5) + s, modulo 2^128.
+// (h mod 2^130 - 5) + s, modulo 2^128. h is below 2 (2^130 - 5); it is q = (h + 5) / 2^130 times
+// p too large, and what is subtracted, q (2^130 - 5), is -5 q modulo 2^128.
 [[gnu::always_inline]] inline void finish(Number h, Limb s_low, Limb s_high, Limb& low, Limb& high)
 {
-    const auto carry = [](Number& n) {
-        n.limb[1] = _mm512_add_epi64(n.limb[1], _mm512_srli_epi64(n.limb[0], 44));
-        n.limb[0] = _mm512_and_si512(n.limb[0], mask44());
-        n.limb[2] = _mm512_add_epi64(n.limb[2], _mm512_srli_epi64(n.limb[1], 44));
-        n.limb[1] = _mm512_and_si512(n.limb[1], mask44());
+    const auto carried = [](Limb upper, Limb lower) {
+        return _mm512_add_epi64(upper, _mm512_srli_epi64(lower, 44));
     };
-    // Twice: the first carry out of the top can make a second one.
-    for (int i = 0; i < 2; ++i) {
-        carry(h);
-        h.limb[0] = _mm512_add_epi64(h.limb[0], times5(_mm512_srli_epi64(h.limb[2], 42)));
-        h.limb[2] = _mm512_and_si512(h.limb[2], mask42());
-    }
-    carry(h);
-    // h - p is h + 5 - 2^130; take it when h + 5 reaches 2^130.
-    Number g = h;
-    g.limb[0] = _mm512_add_epi64(g.limb[0], _mm512_set1_epi64(5));
-    carry(g);
-    const __m512i take = _mm512_sub_epi64(_mm512_setzero_si512(), _mm512_srli_epi64(g.limb[2], 42));
-    for (int i = 0; i < 3; ++i)  // take ? g : h
-        h.limb[i] = _mm512_ternarylogic_epi64(take, g.limb[i], h.limb[i], 0xca);
-    low = _mm512_or_si512(h.limb[0], _mm512_slli_epi64(h.limb[1], 44));
-    high = _mm512_or_si512(_mm512_srli_epi64(h.limb[1], 20), _mm512_slli_epi64(h.limb[2], 24));
+    const Limb plus5 = _mm512_add_epi64(h.limb[0], _mm512_set1_epi64(5));
+    const Limb q = _mm512_srli_epi64(carried(h.limb[2], carried(h.limb[1], plus5)), 42);
+    const Limb l0 = _mm512_add_epi64(h.limb[0], times5(q));
+    const Limb l1 = carried(h.limb[1], l0), l2 = carried(h.limb[2], l1);
+    low = _mm512_or_si512(_mm512_and_si512(l0, mask44()), _mm512_slli_epi64(l1, 44));
+    high = _mm512_or_si512(_mm512_srli_epi64(_mm512_and_si512(l1, mask44()), 20),
+                           _mm512_slli_epi64(l2, 24));
     low = _mm512_add_epi64(low, s_low);
     const __mmask8 over = _mm512_cmplt_epu64_mask(low, s_low);
     high = _mm512_add_epi64(high, s_high);
@@ -238,6 +236,50 @@ constexpr uint64_t kTopBit = uint64_t{1} << 40;
     __m512i row[8];
     for (int i = 0; i < 8; ++i) row[i] = _mm512_loadu_si512(t.at[i] + t.begin[i] + 16 * position);
     return transpose_blocks(row);
+}
+
+// The same, from equally far into each text.
+[[gnu::always_inline]] inline FourBlocks load_row(const uint8_t* const (&at)[8], int64_t done)
+{
+    __m512i row[8];
+    for (int i = 0; i < 8; ++i) row[i] = _mm512_loadu_si512(at[i] + done);
+    return transpose_blocks(row);
+}
+
+// What is left of texts of one length after `done` bytes, less than 64, and the block of the
+// lengths.
+[[gnu::always_inline]] inline Number absorb_end(Number h, const Texts& t, int64_t done,
+                                                const Limb (&top)[4], const Power (&power)[4])
+{
+    const int64_t rest = t.bytes[0] - done;
+    const Limb bytes = _mm512_set1_epi64(t.bytes[0]);
+    FourBlocks m;
+    if (rest == 0) {
+        m.low[0] = _mm512_setzero_si512();
+        m.high[0] = bytes;
+        return absorb<1>(h, m, top, power);
+    }
+    __m512i row[8];
+    const __mmask64 mask = low_bits(rest);
+    for (int i = 0; i < 8; ++i) row[i] = _mm512_maskz_loadu_epi8(mask, t.at[i] + done);
+    m = transpose_blocks(row);
+    const auto end = [&](int at) { m.high[at] = bytes; };
+    if (rest <= 16) {
+        end(1);
+        return absorb<2>(h, m, top, power);
+    }
+    if (rest <= 32) {
+        end(2);
+        return absorb<1, 2>(absorb<2>(h, m, top, power), m, top, power);
+    }
+    if (rest <= 48) {
+        end(3);
+        return absorb<2, 2>(absorb<2>(h, m, top, power), m, top, power);
+    }
+    h = absorb<2, 2>(absorb<2>(h, m, top, power), m, top, power);
+    m.low[0] = _mm512_setzero_si512();
+    m.high[0] = bytes;
+    return absorb<1>(h, m, top, power);
 }
 
 // Four positions, any of which may lie before a text, at its end, or be the block of the lengths,
@@ -292,15 +334,39 @@ void tags_of(const Slice& slice, const Texts (&texts)[groups], const uint8_t* or
         power[g][0] = power_of(r[g]);
     });
     each([&](int g) {
-        r2[g] = multiply(r[g], power[g][0]);
+        r2[g] = square(r[g], power[g][0]);
         power[g][1] = power_of(r2[g]);
     });
     const int64_t positions = texts[0].positions;
     if (positions > kFewPositions)
         each([&](int g) {
             power[g][2] = power_of(multiply(r[g], power[g][1]));
-            power[g][3] = power_of(multiply(r2[g], power[g][1]));
+            power[g][3] = power_of(square(r2[g], power[g][1]));
         });
+
+    bool same_length = true;
+    each([&](int g) {
+        same_length &= texts[g].same_length && texts[g].bytes[0] == texts[0].bytes[0];
+    });
+    if (same_length) {
+        // Nothing is absent, so the steps are counted from the beginning and only the last is
+        // short.
+        for (Limb& bit : top) bit = _mm512_set1_epi64(kTopBit);
+        int64_t done = 0;
+        for (; done + 64 <= texts[0].bytes[0]; done += 64)
+            each([&](int g) {
+                const FourBlocks m = load_row(texts[g].at, done);
+                if (positions > kFewPositions) {
+                    h[g] = absorb<4>(h[g], m, top, power[g]);
+                } else {
+                    h[g] = absorb<2>(h[g], m, top, power[g]);
+                    h[g] = absorb<2, 2>(h[g], m, top, power[g]);
+                }
+            });
+        each([&](int g) { h[g] = absorb_end(h[g], texts[g], done, top, power[g]); });
+        each([&](int g) { finish(h[g], s_low[g], s_high[g], low[g], high[g]); });
+        return;
+    }
 
     int64_t position = positions % 4, absent = 0;
     each([&](int g) { absent = texts[g].absent > absent ? texts[g].absent : absent; });
@@ -354,17 +420,17 @@ struct LonePowers
         return n;
     };
     const Power power1 = power_of(r);
-    const Number r2 = multiply(r, power1);
+    const Number r2 = square(r, power1);
     const Power power2 = power_of(r2);
-    const Number r3 = multiply(r2, power1), r4 = multiply(r2, power2);
+    const Number r3 = multiply(r2, power1), r4 = square(r2, power2);
     const Power power4 = power_of(r4);
     // 4 4 3 3 2 2 1 1, and four more in the even lanes.
     const Number low = choose(0x03, r4, choose(0x0c, r3, choose(0x30, r2, r)));
-    const Number r8 = multiply(r4, power4);
+    const Number r8 = square(r4, power4);
     const Number n = choose(0x55, multiply(low, power4), low);
     LonePowers powers;
     powers.step[0] = power_of(r8);
-    powers.step[1] = power_of(multiply(r8, powers.step[0]));
+    powers.step[1] = power_of(square(r8, powers.step[0]));
     powers.last[0] = power_of(n);
     powers.last[1] = power_of(multiply(n, powers.step[0]));
     return powers;
@@ -441,25 +507,30 @@ inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* t
 // sealing and opening batches of 1 to 8 packets of 64 to 4,000 bytes both ways.
 constexpr uint32_t kLoneTags = 4;
 
-template <typename Use>
-[[gnu::always_inline]] inline void for_each_tag(const Slice& slice, Use use)
+[[gnu::always_inline]] inline void make_tags(Slice& slice)
 {
-    alignas(64) uint8_t tag[8][kTagBytes];
-    const auto use_eight = [&](uint32_t first, Limb low, Limb high) {
-        _mm512_store_si512(tag[0], _mm512_unpacklo_epi64(low, high));
-        _mm512_store_si512(tag[4], _mm512_unpackhi_epi64(low, high));
-        for (uint32_t i = 0; i < 8; ++i) use(slice.order[first + i], tag[i % 2 * 4 + i / 2]);
+    const auto store_eight = [&](uint32_t first, Limb low, Limb high) {
+        const auto store = [&](uint32_t i, __m128i tag) {
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(slice.tag_to[slice.order[first + i]]), tag);
+        };
+        const auto store_four = [&](uint32_t i, __m512i tags) {
+            store(i, _mm512_castsi512_si128(tags));
+            store(i + 2, _mm512_extracti64x2_epi64(tags, 1));
+            store(i + 4, _mm512_extracti64x2_epi64(tags, 2));
+            store(i + 6, _mm512_extracti64x2_epi64(tags, 3));
+        };
+        store_four(0, _mm512_unpacklo_epi64(low, high));
+        store_four(1, _mm512_unpackhi_epi64(low, high));
     };
-    for (uint32_t i = 0; i < slice.packets; i += 8) {
+    for (uint32_t i = 0; i < slice.ordered; i += 8) {
         const uint8_t* order = slice.order + i;
-        const uint32_t left = slice.packets - i;
+        const uint32_t left = slice.ordered - i;
         const Texts first = load_texts(slice, order);
         if (left == 1 || (left <= kLoneTags && first.positions >= kLoneVectorBlocks)) {
             for (uint32_t k = 0; k < left; ++k) {
                 const uint32_t packet = order[k];
-                lone_tag(tag[0], slice.one_time_key[packet], slice.data[packet],
+                lone_tag(slice.tag_to[packet], slice.one_time_key[packet], slice.data[packet],
                          slice.bytes[packet]);
-                use(packet, tag[0]);
             }
             break;
         }
@@ -468,15 +539,14 @@ template <typename Use>
             if (first.positions == second.positions) {
                 Limb low[2], high[2];
                 tags_of<2>(slice, {first, second}, order, low, high);
-                use_eight(i, low[0], high[0]);
+                store_eight(i, low[0], high[0]);
                 i += 8;
-                use_eight(i, low[1], high[1]);
+                store_eight(i, low[1], high[1]);
                 continue;
             }
         }
         Limb low[1], high[1];
         tags_of<1>(slice, {first}, order, low, high);
-        use_eight(i, low[0], high[0]);
+        store_eight(i, low[0], high[0]);
     }
-    wipe(tag, sizeof tag);
 }

@@ -6,11 +6,29 @@
 
 __extension__ typedef unsigned __int128 Wide;
 
-inline uint64_t load64(const uint8_t* from)
+[[gnu::always_inline]] inline uint64_t load64(const uint8_t* from)
 {
     uint64_t word;
-    std::memcpy(&word, from, 8);
+    __builtin_memcpy(&word, from, 8);
     return word;
+}
+
+[[gnu::always_inline]] inline void store64(uint8_t* to, uint64_t word)
+{
+    __builtin_memcpy(to, &word, 8);
+}
+
+// (h mod 2^130 - 5) + s, modulo 2^128. h is below 2 (2^130 - 5); it is q = (h + 5) / 2^130 times
+// p too large, and what is subtracted, q (2^130 - 5), is -5 q modulo 2^128.
+[[gnu::always_inline]] inline void finish_tag(uint8_t* tag, uint64_t h0, uint64_t h1, uint64_t h2,
+                                              uint64_t s0, uint64_t s1)
+{
+    const auto high = [](Wide sum) { return static_cast<uint64_t>(sum >> 64); };
+    const uint64_t q = (h2 + high(Wide{h1} + high(Wide{h0} + 5))) >> 2;
+    const Wide low = Wide{h0} + 5 * q;
+    const Wide sum = Wide{static_cast<uint64_t>(low)} + s0;
+    store64(tag, static_cast<uint64_t>(sum));
+    store64(tag + 8, h1 + high(low) + s1 + high(sum));
 }
 
 // h = (h + block) * r mod 2^130 - 5, with h in limbs of 64, 64 and a few bits.
@@ -109,24 +127,7 @@ class Poly1305
         h2_ = static_cast<uint64_t>(high >> 64);
     }
 
-    void finish(uint8_t* tag)
-    {
-        // h - p is h + 5 - 2^130; take it when h + 5 reaches 2^130.
-        Wide sum = Wide{h0_} + 5;
-        const uint64_t g0 = static_cast<uint64_t>(sum);
-        sum = Wide{h1_} + static_cast<uint64_t>(sum >> 64);
-        const uint64_t g1 = static_cast<uint64_t>(sum);
-        const uint64_t g2 = h2_ + static_cast<uint64_t>(sum >> 64);
-        const uint64_t take = 0 - (g2 >> 2 & 1);
-        const uint64_t h0 = (h0_ & ~take) | (g0 & take);
-        const uint64_t h1 = (h1_ & ~take) | (g1 & take);
-
-        sum = Wide{h0} + s0_;
-        const uint64_t t0 = static_cast<uint64_t>(sum);
-        const uint64_t t1 = h1 + s1_ + static_cast<uint64_t>(sum >> 64);
-        std::memcpy(tag, &t0, 8);
-        std::memcpy(tag + 8, &t1, 8);
-    }
+    void finish(uint8_t* tag) { finish_tag(tag, h0_, h1_, h2_, s0_, s1_); }
 
   private:
     uint64_t r0_, r1_;
