@@ -147,7 +147,16 @@ void make_tags(Slice& slice);
 
 #include "crypto/kernels/poly1305_avx2.inc.h"
 
+constexpr uint32_t kLoneBlocks = kLanes;
+constexpr size_t kLonePackets = 1;
+void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks);
+
 #include "crypto/kernels/lone.inc.h"
+
+inline void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t)
+{
+    lanes_of_blocks(to, job);
+}
 
 [[gnu::always_inline]] inline void xor_blocks(const Lanes& lanes, const Words (&words)[16],
                                               uint8_t* scratch)
@@ -159,14 +168,8 @@ void make_tags(Slice& slice);
 
 }  // namespace
 
-void seal(AeadJob* jobs, size_t count)
-{
-    is_lone(jobs, count) ? seal_lone(jobs[0]) : seal_lanes(jobs, count);
-}
+void seal(AeadJob* jobs, size_t count) { seal_any(jobs, count); }
 
-void open(AeadJob* jobs, size_t count)
-{
-    is_lone(jobs, count) ? open_lone(jobs[0]) : open_lanes(jobs, count);
-}
+void open(AeadJob* jobs, size_t count) { open_any(jobs, count); }
 
 }  // namespace sandgate::crypto::avx2

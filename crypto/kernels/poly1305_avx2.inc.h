@@ -199,10 +199,7 @@ inline Number accumulate(const Slice& slice, const uint8_t* order)
 
 inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* text, uint32_t bytes)
 {
-    Poly1305 poly(one_time_key);
-    poly.padded(text, bytes);
-    poly.lengths(0, bytes);
-    poly.finish(tag);
+    scalar_tag(tag, one_time_key, text, bytes);
 }
 
 [[gnu::always_inline]] inline void make_tags(Slice& slice)

@@ -462,19 +462,14 @@ struct LonePowers
 
 // From how many blocks on the lanes of the vector pay for the powers of r. Found by sealing lone
 // packets of 64 to 1,024 bytes both ways.
-constexpr int64_t kLoneVectorBlocks = 16;
+constexpr int64_t kLoneVectorBlocks = 20;
 
 // The tag of one packet, in lanes of its own neighbouring blocks.
 inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* text, int64_t bytes)
 {
-    Poly1305 poly(one_time_key);
     const int64_t blocks = (bytes + 15) / 16 + 1;
-    if (blocks < kLoneVectorBlocks) {
-        poly.padded(text, static_cast<size_t>(bytes));
-        poly.lengths(0, static_cast<uint64_t>(bytes));
-        poly.finish(tag);
-        return;
-    }
+    if (blocks < kLoneVectorBlocks)
+        return scalar_tag(tag, one_time_key, text, static_cast<uint32_t>(bytes));
     const auto broadcast = [&](int i) {
         return _mm512_set1_epi64(static_cast<int64_t>(load64(one_time_key + 8 * i)));
     };
@@ -499,6 +494,7 @@ inline void lone_tag(uint8_t* tag, const uint8_t* one_time_key, const uint8_t* t
     const auto sum = [&](int i) {
         return static_cast<uint64_t>(_mm512_reduce_add_epi64(h.limb[i]));
     };
+    Poly1305 poly(one_time_key);
     poly.set_limbs44(sum(0), sum(1), sum(2));
     poly.finish(tag);
 }
