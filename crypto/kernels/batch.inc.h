@@ -37,6 +37,7 @@ struct Slice
     uint32_t last_block[kSlicePackets];  // the one behind the packet's last
     uint8_t* data[kSlicePackets];
     uint32_t bytes[kSlicePackets];
+    bool same_length;  // all of them
     // Words 4 to 11 of each packet's state, and 14 and 15. Word 13 is zero (see nonce.h).
     alignas(64) uint32_t key[kKeyWords][kColumnLength];
     alignas(64) uint32_t counter_low[kColumnLength];
@@ -49,6 +50,7 @@ struct Slice
     uint8_t* tag_to[kSlicePackets];  // the packet's end, or tag[packet] to be compared with it
     alignas(64) uint8_t tag[kSlicePackets][kTagBytes];
     ShadowTags shadow;
+    uint8_t sequence[kSlicePackets];  // in which the shadow takes the packets
     uint32_t runs_left;  // of the rounds, while which the shadow may work; not more than there are
     uint32_t ordered;    // how many packets `order` has
     uint8_t order[kSlicePackets + kPolyLanes];  // packets by length, for Poly1305
@@ -87,6 +89,9 @@ inline uint32_t text_blocks(uint32_t bytes) { return (bytes + kBlockBytes - 1) /
         slice.counter_low[i] = static_cast<uint32_t>(job.counter);
         slice.counter_high[i] = static_cast<uint32_t>(job.counter >> 32);
     }
+    uint32_t differ = 0;
+    for (uint32_t k = 0; k < packets; ++k) differ |= slice.bytes[k] ^ slice.bytes[0];
+    slice.same_length = differ == 0;
     uint32_t i = 0;
     for (; i + kLanes <= packets; i += kLanes) load_keys(slice.key, i, jobs + i);
     for (; i < packets; ++i) {
@@ -270,16 +275,12 @@ inline void order_by_length(Slice& slice, uint64_t packets)
         return blocks < kBuckets ? blocks : kBuckets - 1;
     };
     uint32_t count = 0;
-    bool in_order = true;
-    for (uint64_t left = packets; left != 0; left &= left - 1) {
-        const auto i = static_cast<uint32_t>(__builtin_ctzll(left));
-        slice.order[count++] = static_cast<uint8_t>(i);
-        in_order &= slice.bytes[i] == slice.bytes[slice.order[0]];
-    }
+    for (uint64_t left = packets; left != 0; left &= left - 1)
+        slice.order[count++] = static_cast<uint8_t>(__builtin_ctzll(left));
     slice.ordered = count;
     if (count == 0)
         return;
-    if (!in_order) {
+    if (!slice.same_length) {
         for (uint32_t n = 0; n < count; ++n) ++start[bucket_of(slice.order[n]) + 1];
         for (uint32_t i = 1; i <= kBuckets; ++i)
             start[i] = static_cast<uint8_t>(start[i] + start[i - 1]);
@@ -338,6 +339,12 @@ inline void release_held(Slice& slice, uint64_t release)
     });
 }
 
+inline void begin_shadow(Slice& slice)
+{
+    for (uint32_t i = 0; i < kSlicePackets; ++i) slice.sequence[i] = static_cast<uint8_t>(i);
+    slice.shadow.begin(slice.one_time_key, slice.data, slice.bytes, slice.tag_to, slice.sequence);
+}
+
 // Half of a slice; a multiple of the lanes of all groups.
 constexpr uint32_t kHalf = kSlicePackets / 2;
 
@@ -351,7 +358,7 @@ constexpr uint32_t kBlocksPerRun = kGroupsAtOnce * kLanes;
 inline void seal_slice(Slice& slice)
 {
     for (uint32_t i = 0; i < slice.packets; ++i) slice.tag_to[i] = slice.data[i] + slice.bytes[i];
-    slice.shadow.begin(slice.one_time_key, slice.data, slice.bytes, slice.tag_to);
+    begin_shadow(slice);
     const Part all = {0, slice.packets};
     const uint32_t blocks = all_blocks(slice, all);
     slice.runs_left = blocks / kBlocksPerRun;
@@ -399,13 +406,26 @@ inline uint64_t check_tags(Slice& slice, Part part)
     return declassify_verdicts(authentic);
 }
 
+// Offers the shadow of some runs a part's packets, the longest first, since the vectors are best at
+// many packets of one length.
+inline void offer_part(Slice& slice, Part part, uint32_t runs)
+{
+    if (!slice.same_length) {
+        order_by_length(slice, part.bits());
+        for (uint32_t i = 0; i < slice.ordered; ++i)
+            slice.sequence[part.end - 1 - i] = slice.order[i];
+    }
+    slice.shadow.offer(part.begin, part.end);
+    slice.runs_left = runs;
+}
+
 // The same, bit by bit. Nothing is decrypted before its tag was verified; the keystream of a short
 // batch, though, is made with its one-time keys, in one go, and waits.
 inline uint64_t open_slice(Slice& slice)
 {
     for (uint32_t i = 0; i < slice.packets; ++i) slice.tag_to[i] = slice.tag[i];
     slice.used_tags = true;
-    slice.shadow.begin(slice.one_time_key, slice.data, slice.bytes, slice.tag_to);
+    begin_shadow(slice);
     slice.runs_left = 0;
     // All blocks fit one run: the one-time keys are made with the texts' keystream.
     if (all_blocks(slice, {0, slice.packets}) <= kBlocksPerRun) {
@@ -419,15 +439,16 @@ inline uint64_t open_slice(Slice& slice)
     run_keys(slice, half);
     while (half.begin < slice.packets) {
         const Part next = half_from(slice, half.end);
-        slice.shadow.offer(half.begin, half.end);
-        run_keys(slice, next);
+        if (next.begin < next.end) {
+            offer_part(slice, half, kHalf / kBlocksPerRun);
+            run_keys(slice, next);
+        }
         const uint64_t authentic = check_tags(slice, half);
-        slice.shadow.offer(next.begin, next.end);
         for (uint32_t i = half.begin; i < half.end; ++i)
             slice.last_block[i] = (authentic >> i & 1) != 0 ? slice.last_block[i] : 1;
-        slice.runs_left = (all_blocks(slice, half) - (half.end - half.begin)) / kBlocksPerRun;
+        const uint32_t blocks = all_blocks(slice, half) - (half.end - half.begin);
+        offer_part(slice, next, blocks / kBlocksPerRun);
         run_texts(slice, half);
-        slice.runs_left = 0;
         all_authentic |= authentic;
         half = next;
     }

@@ -84,10 +84,12 @@ constexpr uint32_t kLeastShadowBytes = 16;
 class ShadowTags
 {
   public:
-    // Of a slice's packets, with the places that the tags go to.
+    // Of a slice's packets, with the places that the tags go to. They are taken in the order of
+    // `sequence`.
     void begin(const uint8_t (*one_time_keys)[32], uint8_t* const* data, const uint32_t* bytes,
-               uint8_t* const* tags)
+               uint8_t* const* tags, const uint8_t* sequence)
     {
+        sequence_ = sequence;
         one_time_keys_ = one_time_keys;
         data_ = data;
         bytes_ = bytes;
@@ -96,8 +98,8 @@ class ShadowTags
         done_ = 0;
     }
 
-    // The packets from `first` on and before `end` have their text and one-time key, and none
-    // before `first` is begun any more.
+    // The packets from `first` on and before `end`, as the sequence has them, have their text and
+    // one-time key, and none before `first` is begun any more.
     void offer(uint32_t first, uint32_t end)
     {
         next_ = next_ < first ? first : next_;
@@ -162,20 +164,19 @@ class ShadowTags
     {
         if (m.is_busy)
             finish(m);
-        for (; next_ < ready_; ++next_) {
-            const uint32_t bytes = bytes_[next_], full_turns = bytes / (16 * kTurnBlocks);
-            if (bytes < kLeastShadowBytes)
+        while (next_ < ready_) {
+            const uint32_t packet = sequence_[next_++];
+            const uint32_t full_turns = bytes_[packet] / (16 * kTurnBlocks);
+            if (bytes_[packet] < kLeastShadowBytes || full_turns >= turns + turns_to_come_)
                 continue;
-            if (full_turns >= turns + turns_to_come_)
-                return;
-            const uint8_t* key = one_time_keys_[next_];
+            const uint8_t* key = one_time_keys_[packet];
             m.r0 = load64(key) & 0x0ffffffc0fffffff;
             m.r1 = load64(key + 8) & 0x0ffffffc0ffffffc;
             m.r1_folded = m.r1 + (m.r1 >> 2);
             m.h0 = m.h1 = m.h2 = 0;
-            m.at = data_[next_];
+            m.at = data_[packet];
             m.full_turns = full_turns;
-            m.packet = next_++;
+            m.packet = packet;
             m.is_busy = true;
             return;
         }
@@ -216,6 +217,7 @@ class ShadowTags
     uint8_t* const* data_;
     const uint32_t* bytes_;
     uint8_t* const* tags_;
+    const uint8_t* sequence_;
     uint32_t next_, ready_, turns_to_come_;
     uint64_t done_;
     Message message_[2];
