@@ -105,6 +105,7 @@ class ShadowTags
         next_ = next_ < first ? first : next_;
         ready_ = end;
     }
+    bool is_idle() const { return next_ >= ready_ && !message_[0].is_busy && !message_[1].is_busy; }
     // Turns that each of the two packets will still get, apart from the run that begins.
     void set_turns_to_come(uint32_t turns) { turns_to_come_ = turns; }
 
@@ -113,7 +114,7 @@ class ShadowTags
     [[gnu::always_inline]] void turn(uint32_t which, uint32_t turns)
     {
         Message& m = message_[which];
-        if (m.full_turns == 0) {
+        if (m.full_turns == 0) [[unlikely]] {
             if (!m.is_busy && next_ >= ready_)
                 return;
             change(m, turns);
