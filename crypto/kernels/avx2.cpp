@@ -73,17 +73,6 @@ struct Lanes;
                                  : reinterpret_cast<Words>(half(kLanes));
 }
 
-template <size_t length>
-[[gnu::always_inline]] inline void load_keys(uint32_t (&columns)[kKeyWords][length], uint32_t at,
-                                             const AeadJob* jobs)
-{
-    for (uint32_t i = 0; i < kLanes; ++i) {
-        uint32_t words[kKeyWords];
-        std::memcpy(words, jobs[i].key, sizeof words);
-        for (uint32_t word = 0; word < kKeyWords; ++word) columns[word][at + i] = words[word];
-    }
-}
-
 [[gnu::always_inline]] inline void store_blocks(uint8_t* to, const Words (&words)[16])
 {
     for (int half = 0; half < 2; ++half) {
@@ -136,6 +125,7 @@ template <size_t length>
     for (uint32_t i = 0; i < kLanes; ++i) std::memcpy(to[i], scratch + 64 * i, sizeof to[i]);
 }
 
+void load_jobs(Slice& slice, uint32_t at, const AeadJob* jobs);
 void xor_blocks(const Lanes& lanes, const Words (&words)[16], uint8_t* scratch);
 void make_tags(Slice& slice);
 
@@ -164,6 +154,11 @@ inline void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t)
     store_blocks(scratch, words);
     for (uint32_t i = 0; i < kLanes; ++i)
         xor_bytes(lanes.to[i], scratch + kBlockBytes * i, lanes.bytes[i]);
+}
+
+[[gnu::always_inline]] inline void load_jobs(Slice& slice, uint32_t at, const AeadJob* jobs)
+{
+    for (uint32_t i = 0; i < kLanes; ++i) load_job(slice, at + i, jobs[i]);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "crypto/declassify.h"
@@ -60,8 +61,7 @@ struct Slice;
 }
 
 struct Lanes;
-template <size_t length>
-void load_keys(uint32_t (&columns)[kKeyWords][length], uint32_t at, const AeadJob* jobs);
+void load_jobs(Slice& slice, uint32_t at, const AeadJob* jobs);
 void store_blocks(uint8_t* to, const Words (&words)[16]);
 void store_keys(uint8_t (*to)[32], const Words (&words)[16], uint8_t* scratch);
 void xor_blocks(const Lanes& lanes, const Words (&words)[16], uint8_t* scratch);
@@ -167,9 +167,8 @@ template <typename Use>
     });
 }
 
-template <size_t length>
-[[gnu::always_inline]] inline void load_keys(uint32_t (&columns)[kKeyWords][length], uint32_t at,
-                                             const AeadJob* jobs)
+// The keys of sixteen jobs, word by word.
+[[gnu::always_inline]] inline void load_keys(Slice& slice, uint32_t at, const AeadJob* jobs)
 {
     // [words of key n | words of key n + 8]
     __m512i row[8], pair[8], quad[8];
@@ -196,8 +195,9 @@ template <size_t length>
     const __m512i odd = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
-        _mm512_storeu_si512(columns[j] + at, _mm512_permutex2var_epi64(quad[j], even, quad[4 + j]));
-        _mm512_storeu_si512(columns[4 + j] + at,
+        _mm512_storeu_si512(slice.key[j] + at,
+                            _mm512_permutex2var_epi64(quad[j], even, quad[4 + j]));
+        _mm512_storeu_si512(slice.key[4 + j] + at,
                             _mm512_permutex2var_epi64(quad[j], odd, quad[4 + j]));
     }
 }
@@ -213,6 +213,39 @@ template <size_t length>
             text, mask,
             _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, text), _mm512_load_si512(stream)));
     }
+}
+
+// What eight jobs say besides their keys: a job is four words of 64 bits.
+[[gnu::always_inline]] inline void load_eight(Slice& slice, uint32_t at, const AeadJob* jobs)
+{
+    static_assert(sizeof(AeadJob) == 32 && offsetof(AeadJob, counter) == 8 &&
+                  offsetof(AeadJob, data) == 16 && offsetof(AeadJob, text_bytes) == 24);
+    const auto two = [&](int i) { return _mm512_loadu_si512(jobs + i); };
+    const __m512i middle = _mm512_setr_epi64(1, 5, 9, 13, 2, 6, 10, 14);
+    const __m512i last = _mm512_setr_epi64(3, 7, 11, 15, 3, 7, 11, 15);
+    const __m512i low = _mm512_permutex2var_epi64(two(0), middle, two(2));
+    const __m512i high = _mm512_permutex2var_epi64(two(4), middle, two(6));
+    const __m512i counters = _mm512_shuffle_i64x2(low, high, 0x44);
+    _mm512_storeu_si512(slice.data + at, _mm512_shuffle_i64x2(low, high, 0xee));
+    const __m256i bytes = _mm512_cvtepi64_epi32(
+        _mm512_shuffle_i64x2(_mm512_permutex2var_epi64(two(0), last, two(2)),
+                             _mm512_permutex2var_epi64(two(4), last, two(6)), 0x44));
+    const auto store = [&](uint32_t* to, __m256i words) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at), words);
+    };
+    store(slice.bytes, bytes);
+    // 1 + text_blocks()
+    store(slice.last_block,
+          _mm256_srli_epi32(_mm256_add_epi32(bytes, _mm256_set1_epi32(2 * kBlockBytes - 1)), 6));
+    store(slice.counter_low, _mm512_cvtepi64_epi32(counters));
+    store(slice.counter_high, _mm512_cvtepi64_epi32(_mm512_srli_epi64(counters, 32)));
+}
+
+[[gnu::always_inline]] inline void load_jobs(Slice& slice, uint32_t at, const AeadJob* jobs)
+{
+    load_keys(slice, at, jobs);
+    load_eight(slice, at, jobs);
+    load_eight(slice, at + 8, jobs + 8);
 }
 
 // As many rows as there are blocks, up to where the words' lanes are as fast.

@@ -10,7 +10,7 @@
 // what the vectors of that kernel must do:
 //   pick(column, group)            one word of the packet of each lane
 //   spread(value)                  one value in every lane
-//   load_keys(columns, at, jobs)   the keys of kLanes jobs, word by word
+//   load_jobs(slice, at, jobs)     what load_job() does, for kLanes jobs
 //   store_blocks(to, words)        from words of kLanes blocks to kLanes blocks of words
 //   store_keys(to, words, scratch) the first 32 bytes of each of those blocks
 //   xor_blocks(lanes, words, scratch)  each of those blocks xored into the text of its lane
@@ -77,28 +77,28 @@ struct Slice
 
 inline uint32_t text_blocks(uint32_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
+[[gnu::always_inline]] inline void load_job(Slice& slice, uint32_t i, const AeadJob& job)
+{
+    slice.data[i] = job.data;
+    slice.bytes[i] = job.text_bytes;
+    slice.last_block[i] = 1 + text_blocks(job.text_bytes);
+    slice.counter_low[i] = static_cast<uint32_t>(job.counter);
+    slice.counter_high[i] = static_cast<uint32_t>(job.counter >> 32);
+    uint32_t words[kKeyWords];
+    std::memcpy(words, job.key, sizeof words);
+    for (uint32_t word = 0; word < kKeyWords; ++word) slice.key[word][i] = words[word];
+}
+
 [[gnu::always_inline]] inline void load_slice(Slice& slice, const AeadJob* jobs, uint32_t packets)
 {
     slice.packets = packets;
     slice.used_packets = packets > slice.used_packets ? packets : slice.used_packets;
-    for (uint32_t i = 0; i < packets; ++i) {
-        const AeadJob& job = jobs[i];
-        slice.data[i] = job.data;
-        slice.bytes[i] = job.text_bytes;
-        slice.last_block[i] = 1 + text_blocks(job.text_bytes);
-        slice.counter_low[i] = static_cast<uint32_t>(job.counter);
-        slice.counter_high[i] = static_cast<uint32_t>(job.counter >> 32);
-    }
+    uint32_t i = 0;
+    for (; i + kLanes <= packets; i += kLanes) load_jobs(slice, i, jobs + i);
+    for (; i < packets; ++i) load_job(slice, i, jobs[i]);
     uint32_t differ = 0;
     for (uint32_t k = 0; k < packets; ++k) differ |= slice.bytes[k] ^ slice.bytes[0];
     slice.same_length = differ == 0;
-    uint32_t i = 0;
-    for (; i + kLanes <= packets; i += kLanes) load_keys(slice.key, i, jobs + i);
-    for (; i < packets; ++i) {
-        uint32_t words[kKeyWords];
-        std::memcpy(words, jobs[i].key, sizeof words);
-        for (uint32_t word = 0; word < kKeyWords; ++word) slice.key[word][i] = words[word];
-    }
 }
 
 // Words 0 to 3 of every state.
@@ -427,7 +427,13 @@ inline void offer_part(Slice& slice, Part part, uint32_t runs)
         for (uint32_t i = 0; i < slice.ordered; ++i)
             slice.sequence[part.end - 1 - i] = slice.order[i];
     }
-    slice.shadow.offer(part.begin, part.end);
+    // As many that full vectors are left.
+    const uint32_t count = part.end - part.begin;
+    const uint32_t turns = 2 * kTurnsPerGroup * kGroupsAtOnce * runs;
+    const uint32_t fit = turns / ShadowTags::turns_of(slice.bytes[0]);
+    const uint32_t left =
+        fit < count ? (count - fit + kPolyLanes - 1) / kPolyLanes * kPolyLanes : 0;
+    slice.shadow.offer(part.begin, slice.same_length && left < count ? part.end - left : part.end);
     slice.runs_left = runs;
 }
 

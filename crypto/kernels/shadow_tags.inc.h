@@ -132,6 +132,13 @@ class ShadowTags
         --m.full_turns;
     }
 
+    // How many turns a packet takes; its end goes with the beginning of the next one.
+    static uint32_t turns_of(uint32_t bytes)
+    {
+        const uint32_t full_turns = bytes / (16 * kTurnBlocks);
+        return full_turns > 0 ? full_turns : 1;
+    }
+
     // Ends the packets that are under way. Bit i of the result: packet i has its tag.
     uint64_t end()
     {
