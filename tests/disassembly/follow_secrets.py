@@ -20,7 +20,7 @@ import re
 import signal
 import sys
 
-from machine import Machine, Step
+from machine import Machine, Step, whole
 from objects import disassemble
 
 SKIPPED = 77
@@ -32,7 +32,7 @@ REGISTER_ORDER = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi ori
 MARKS = ("trace_secret", "trace_begin", "trace_end")
 COPIES = ("memcpy", "memmove")
 CLEARS = ("memset", "sodium_memzero", "explicit_bzero")
-CHANGED_BY_CALLS = {"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "flags", "carry"}
+CHANGED_BY_CALLS = whole("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11") | {"flags", "carry"}
 # {what runs: (the namespace of its kernel, the percentage of the kernel's instructions that must have run)}.
 KERNELS = {"aead": ("sandgate::crypto::avx512::", 93), "dh": ("sandgate::crypto::x25519_avx512::", 99)}
 # Percent of the steps; with less, the secrets were not named.
@@ -154,9 +154,10 @@ class Check:
                 self.machine.memory.forget()
                 return
             if "declassify" in function:
-                self.machine.secret.discard("rdi")
+                self.machine.secret -= whole("rdi")
             if function.endswith("@plt"):
-                self.library_call(process, function.removesuffix("@plt").split("@")[0], registers)
+                self.library_call(process, re.match(r"(?:__)?(\w+?)(?:_chk)?@", function)[1], registers,
+                                  step.instruction)
                 continue
             if address not in self.steps:
                 if address not in self.code:
@@ -167,19 +168,19 @@ class Check:
             process.single_step()
             self.count += 1
 
-    def library_call(self, process, name, registers):
-        """Runs it at full speed, and does what it does to secrets."""
+    def library_call(self, process, name, registers, caller):
+        """Runs it at full speed, and does what it does to secrets; `caller` is the instruction before."""
         secret, memory = self.machine.secret, self.machine.memory
         if name not in COPIES + CLEARS:
             raise Ended(f"a call of {name}, of which this check knows nothing")
         at, second, third = registers.rdi, registers.rsi, registers.rdx
-        public = {"rdi", "rsi"} if name not in COPIES + ("memset",) else {"rdi", "rdx"}
-        if secret & (public | {"rsi"} if name in COPIES else public):
-            self.machine.report(self.code[registers.rip - process.base], "a secret is a place or a length")
+        public = whole("rdi", "rdx") if name == "memset" else whole("rdi", "rsi", "rdx" if name in COPIES else "rsi")
+        if secret & public:
+            self.machine.report(caller, f"a secret is a place or a length for {name}")
         if name in COPIES:
             memory.copy(at, second, third)
         elif name == "memset":
-            memory.mark(at, third, "rsi" in secret)
+            memory.mark(at, third, not secret.isdisjoint(whole("rsi")))
         else:
             memory.mark(at, second, False)
         process.run_to([process.word(registers.rsp)])

@@ -1,6 +1,6 @@
 """What one instruction does to the knowledge of what is secret, and what it must not do with a secret.
 
-Registers are secret as a whole, memory by the byte. What an instruction writes becomes secret if anything that it reads
+Registers are secret as a whole, the lowest byte of a general one apart; memory is by the byte. What an instruction writes becomes secret if anything that it reads
 is; only what is known not to read its old value, or not to change the flags, is told apart. So the model can raise a
 false alarm, and must not miss a secret. Instructions with operands that they do not name, beyond those told apart
 here, are refused.
@@ -11,17 +11,30 @@ from banned import why_banned
 from objects import Memory
 
 NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"] + [f"r{n}" for n in range(8, 16)]
-REGISTERS = {}  # by any of its names: the register, and how many bytes of it
+REGISTERS = {}  # by any of its names: the register, and how many bytes of it; 0: the second lowest
 for name in NAMES[:8]:
     byte = name[1] + "l" if name[2] == "x" else name[1:] + "l"
     REGISTERS |= {name: (name, 8), "e" + name[1:]: (name, 4), name[1:]: (name, 2), byte: (name, 1)}
     if name[2] == "x":
-        REGISTERS[name[1] + "h"] = (name, 1)
+        REGISTERS[name[1] + "h"] = (name, 0)
 for name in NAMES[8:]:
     REGISTERS |= {name: (name, 8), name + "d": (name, 4), name + "w": (name, 2), name + "b": (name, 1)}
 for number in range(32):
     REGISTERS |= {f"{kind}mm{number}": (f"v{number}", size) for kind, size in (("x", 16), ("y", 32), ("z", 64))}
 REGISTERS |= {f"k{number}": (f"k{number}", 8) for number in range(8)}
+
+
+
+def parts(register, size=8):
+    """What of the register may be secret apart."""
+    if register not in NAMES:
+        return {register}
+    return {register + ".byte"} if size == 1 else {register, register + ".byte"}
+
+
+def whole(*registers):
+    return set().union(*(parts(register) for register in registers))
+
 
 NOTHING = re.compile(r"(nop\w*|endbr64|v?zeroupper|[lms]fence|ret|hlt|ud2|int3)$")
 JUMPS = re.compile(r"(j\w+|loop\w*|call)$")
@@ -40,7 +53,7 @@ MASK_IN_VECTOR = re.compile(r"v(p?maskmov\w+)$")
 # The carry flag is apart from the others: chains of additions hand secrets on in it, while a counter decides a branch.
 READS_CARRY = re.compile(r"(adc|adcx|sbb|rcl|rcr|(j|set|cmov)n?(a|b|c|ae|be))$")
 READS_OTHERS = re.compile(r"(adox|(j|set|cmov)(?!n?c$|n?ae$|n?b$|mp$|rcxz$|ecxz$)\w+)$")
-KEEPS_FLAGS = re.compile(r"(v(?!ptest|testp|u?comis)\w+|k(?!ortest|test)\w+|lea|not|bswap|mulx|shlx|shrx|sarx|rorx|"
+KEEPS_FLAGS = re.compile(r"(v(?!ptest$|testp|u?comis)\w+|k(?!ortest|test)\w+|lea|not|bswap|mulx|shlx|shrx|sarx|rorx|"
                          r"movs|stos|movbe|xchg|push|pop|leave|set\w+|cmov\w+|p(?!opcnt|test)\w+|cqo|cdqe?|"
                          r"cwde?)$")
 SETS_CARRY = re.compile(r"(add|adc|adcx|sub|sbb|cmp|test|and|or|xor|neg|mul|imul|bt|andn|bzhi|bls\w+|[lt]zcnt|popcnt|"
@@ -110,7 +123,7 @@ class Step:
         if self.is_jump:
             self.read(*range(len(i.operands)))
             if "cxz" in name or name.startswith("loop"):
-                self.reads.add("rcx")
+                self.reads |= whole("rcx")
         elif not NOTHING.match(name):
             self.take_operands(name, i.operands)
             self.take_flags(name, i.operands)
@@ -121,7 +134,7 @@ class Step:
         for at in positions:
             operand = self.instruction.operands[at]
             if self.registers[at]:
-                self.reads.add(self.registers[at][0])
+                self.reads |= parts(*self.registers[at])
             elif isinstance(operand, Memory):
                 self.loads.append(operand)
 
@@ -130,32 +143,33 @@ class Step:
             operand = self.instruction.operands[at]
             if self.registers[at]:
                 register, size = self.registers[at]
-                self.writes.add(register)
-                # The rest of a byte's or a word's register stays. That of a vector does in code without a v only, where
-                # it is zero: compilers put a vzeroupper before they leave code with one.
-                if register in NAMES and size < 4:
-                    self.reads.add(register)
+                self.writes |= parts(register, size)
+                # The rest of a word's register stays. That of a vector does in code without a v only, where it is zero:
+                # compilers put a vzeroupper before they leave code with one.
+                if register in NAMES and size in (0, 2):
+                    self.reads |= whole(register)
             elif isinstance(operand, Memory):
                 self.store = operand
 
     def take_operands(self, name, operands):
         everything = range(len(operands))
         if name == "lea":
-            self.reads |= {REGISTERS[r][0] for r in (operands[1].base, operands[1].index) if r in REGISTERS}
+            self.reads |= whole(*(REGISTERS[r][0] for r in (operands[1].base, operands[1].index) if r in REGISTERS))
             self.write(0)
         elif name.startswith("prefetch"):
             pass
         elif name in ("mul", "div", "idiv") or name == "imul" and len(operands) == 1:
             self.read(0)
-            self.reads |= {"rax"} if "mul" in name else {"rax", "rdx"}
-            self.writes |= {"rax", "rdx"}
+            self.reads |= whole("rax") if "mul" in name else whole("rax", "rdx")
+            self.writes |= whole("rax", "rdx")
         elif name in ("cqo", "cdq", "cwd"):
-            self.reads.add("rax")
-            self.writes.add("rdx")
+            self.reads |= whole("rax")
+            self.writes |= whole("rdx")
         elif name in ("cdqe", "cwde", "cbw"):
-            self.reads.add("rax")
+            self.reads |= whole("rax")
+            self.writes |= whole("rax")
         elif name == "mulx":
-            self.reads.add("rdx")
+            self.reads |= whole("rdx")
             self.read(2)
             self.write(0, 1)
         elif name == "push":
@@ -166,7 +180,7 @@ class Step:
             self.write(0)
         elif name == "leave":
             self.loads.append(Memory(8, "", "rbp"))
-            self.writes.add("rbp")
+            self.writes |= whole("rbp")
         elif name == "xchg":
             self.read(0, 1)
             self.write(0, 1)
@@ -232,12 +246,12 @@ class Machine:
         i, secret = step.instruction, self.secret
         for operand in step.memory:
             for name in (operand.base, operand.index):
-                if name in REGISTERS and REGISTERS[name][0] in secret:
+                if name in REGISTERS and not secret.isdisjoint(parts(REGISTERS[name][0])):
                     self.report(i, "an address depends on a secret")
         if step.mask in secret and step.memory:
             self.report(i, "which bytes of memory are used depends on a secret")
         if step.is_repeated:
-            if "rcx" in secret:
+            if not secret.isdisjoint(whole("rcx")):
                 self.report(i, "the length of a copy depends on a secret")
             if registers.rcx == 0:
                 return
