@@ -1,9 +1,9 @@
 """What one instruction does to the knowledge of what is secret, and what it must not do with a secret.
 
-Registers are secret as a whole, the lowest byte of a general one apart; memory is by the byte. What an instruction writes becomes secret if anything that it reads
-is; only what is known not to read its old value, or not to change the flags, is told apart. So the model can raise a
-false alarm, and must not miss a secret. Instructions with operands that they do not name, beyond those told apart
-here, are refused.
+Registers are secret as a whole, the lowest byte of a general one apart; memory is by the byte. What an instruction
+writes becomes secret if anything that it reads is; only what is known not to read its old value, or not to change the
+flags, is told apart. So the model can raise a false alarm, and must not miss a secret. Instructions with operands that
+they do not name, beyond those told apart here, are refused.
 """
 import re
 
