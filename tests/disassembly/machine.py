@@ -1,9 +1,10 @@
 """What one instruction does to the knowledge of what is secret, and what it must not do with a secret.
 
-Registers are secret as a whole, the lowest byte of a general one apart; memory is by the byte. What an instruction
-writes becomes secret if anything that it reads is; only what is known not to read its old value, or not to change the
-flags, is told apart. So the model can raise a false alarm, and must not miss a secret. Instructions with operands that
-they do not name, beyond those told apart here, are refused.
+Memory is secret by the byte, a register as a whole: but for the lowest byte of a general one, and for what a plain move
+put into it, whose bytes are known one by one, as compilers copy structures together with the padding in them. What an
+instruction writes becomes secret if anything that it reads is; only what is known not to read its old value, or not to
+change the flags, is told apart. So the model can raise a false alarm, and must not miss a secret. Instructions with
+operands that they do not name, beyond those told apart here, are refused.
 """
 import re
 
@@ -42,6 +43,7 @@ REFUSED = re.compile(r"(xadd|cmpxchg\w*|cpuid|xgetbv|rdtscp?|lods|scas|cmps|v?pc
                      r"syscall|vzeroall|popf|std|cld)$")
 ONLY_FLAGS = re.compile(r"(cmp|test|bt|v?ptest|vtestp[sd]|kortest[bwdq]|ktest[bwdq]|v?u?comis[sd])$")
 MOVES = re.compile(r"(mov|movabs|movzx|movsxd?|v?mov(d|q|dq[au]|[au]p[sd]|nt\w+)(8|16|32|64)?|kmov[bwdq]|lddqu)$")
+PLAIN_MOVES = re.compile(r"(mov|v?mov(d|q|dq[au]|[au]p[sd]|nt\w+)(8|16|32|64)?)$")
 # They do not read their first operand; of the rest, those with a v or a k.
 WRITES_FIRST = re.compile(r"(lea|shlx|shrx|sarx|rorx|andn|bzhi|bls\w+|[lt]zcnt|popcnt|pshuf\w+|pmov[sz]\w+|set\w+)$")
 READS_FIRST = re.compile(r"v(pmadd52\w+|permt2\w+|permi2\w+|pternlog[dq]|d?pd?p\w+ps|pdp\w+|f(n?m\w+|ixupimm\w+)|"
@@ -87,9 +89,20 @@ class Shadow:
             return self.is_secret(address, part) or self.is_secret(address + part, size - part)
         return page in self.pages and 1 in self.pages[page][offset:offset + size]
 
-    def copy(self, to, source, size):
-        for i, secret in enumerate([self.is_secret(source + i, 1) for i in range(size)]):
-            self.mark(to + i, 1, secret)
+    def marks(self, address, size):
+        """Of each byte, whether it is secret."""
+        page, offset = divmod(address, PAGE)
+        part = min(size, PAGE - offset)
+        marks = bytes(self.pages[page][offset:offset + part]) if page in self.pages else bytes(part)
+        return marks if part == size else marks + self.marks(address + part, size - part)
+
+    def put(self, address, marks):
+        page, offset = divmod(address, PAGE)
+        part = min(len(marks), PAGE - offset)
+        if page in self.pages or any(marks):
+            self.pages.setdefault(page, bytearray(PAGE))[offset:offset + part] = marks[:part]
+        if part < len(marks):
+            self.put(address + part, marks[part:])
 
     def forget(self):
         self.pages.clear()
@@ -127,8 +140,15 @@ class Step:
         elif not NOTHING.match(name):
             self.take_operands(name, i.operands)
             self.take_flags(name, i.operands)
+        self.copied = self.copied_bytes(name, i.operands)
         self.has_effect = bool(self.memory or self.reads or self.loads or self.writes or self.store or self.is_call
                                or self.sets)
+
+    def copied_bytes(self, name, operands):
+        """How many bytes the instruction moves as they are; 0 if it does anything else."""
+        sizes = [r[1] if r else o.size if isinstance(o, Memory) else 0 for r, o in zip(self.registers, operands)]
+        is_copy = PLAIN_MOVES.match(name) and not self.instruction.mask and len(sizes) == 2 and min(sizes) >= 4
+        return min(sizes) if is_copy else 0
 
     def read(self, *positions):
         for at in positions:
@@ -225,6 +245,7 @@ class Machine:
     def __init__(self, report):
         self.memory = Shadow()
         self.secret = set()  # of the registers, "flags" and "carry" (the carry flag)
+        self.moved = {}      # of registers that are secret in part: which of their bytes, by a plain move
         self.report = report
         self.on_secrets = 0  # steps
 
@@ -263,6 +284,11 @@ class Machine:
             if step.is_call:
                 self.memory.mark(registers.rsp - 8, 8, False)
             return
+        if step.copied:
+            self.copy(step, registers, behind)
+            return
+        for register in step.writes if self.moved else ():
+            self.moved.pop(register.removesuffix(".byte"), None)
         if taint:
             self.on_secrets += 1
             if step.banned:
@@ -276,3 +302,31 @@ class Machine:
             # What a mask leaves out keeps its old value.
             if taint or not step.mask:
                 self.memory.mark(self.address(step.store, registers, behind), step.store.size, taint)
+
+    def copy(self, step, registers, behind):
+        size, (to, source) = step.copied, step.registers
+        if step.loads:
+            marks = self.memory.marks(self.address(step.loads[0], registers, behind), size)
+        elif source[0] in self.moved:
+            marks = self.moved[source[0]][:size].ljust(size, b"\0")
+        else:
+            lowest, others = source[0] + ".byte" if source[0] in NAMES else source[0], source[0]
+            marks = bytes([lowest in self.secret]) + bytes([others in self.secret]) * (size - 1)
+        self.on_secrets += any(marks)
+        if step.store is not None:
+            self.memory.put(self.address(step.store, registers, behind), marks)
+            return
+        register = to[0]
+        self.make_public(parts(register))
+        if any(marks):
+            self.secret |= parts(register) if marks[0] else {register}
+            self.moved[register] = marks
+
+    def make_public(self, registers):
+        self.secret -= registers
+        for register in registers:
+            self.moved.pop(register, None)
+
+    def forget_registers(self):
+        self.secret.clear()
+        self.moved.clear()

@@ -220,6 +220,22 @@ LEAK fine_reused_memory(const uint8_t* secret)
     place = 3;
     return g_table[place] + kept;
 }
+// Public bytes, but for the one at 7, after a copy of all at once.
+#define COPY_WITH_SECRET_AT_7(to, secret)                                     \
+    alignas(64) uint8_t from[64] = {}, to[64];                                \
+    from[7] = (secret)[0];                                                    \
+    _mm512_store_si512(to, *reinterpret_cast<const volatile __m512i*>(from)); \
+    __asm__ volatile("" : : "r"(to) : "memory")
+LEAK leak_of_a_copy(const uint8_t* secret)
+{
+    COPY_WITH_SECRET_AT_7(to, secret);
+    return g_table[to[7]];
+}
+LEAK fine_padding(const uint8_t* secret)
+{
+    COPY_WITH_SECRET_AT_7(to, secret);
+    return g_table[to[3]];
+}
 // Was a secret of the round before.
 LEAK fine_forgotten(const uint8_t* secret) { return g_table[secret[0]]; }
 
@@ -240,9 +256,11 @@ constexpr Case kCases[] = {
     {"leak_carry", leak_carry},
     {"leak_length", leak_length},
     {"leak_early_exit", leak_early_exit},
+    {"leak_of_a_copy", leak_of_a_copy},
     {"fine_select", fine_select},
     {"fine_reused_memory", fine_reused_memory},
     {"fine_forgotten", fine_forgotten},
+    {"fine_padding", fine_padding},
 };
 
 // In a second round, with the first one's secrets forgotten, as the batches run.
