@@ -46,7 +46,7 @@ MOVES = re.compile(r"(mov|movabs|movzx|movsxd?|v?mov(d|q|dq[au]|[au]p[sd]|nt\w+)
 PLAIN_MOVES = re.compile(r"(mov|v?mov(d|q|dq[au]|[au]p[sd]|nt\w+)(8|16|32|64)?)$")
 # They do not read their first operand; of the rest, those with a v or a k.
 WRITES_FIRST = re.compile(r"(lea|shlx|shrx|sarx|rorx|andn|bzhi|bls\w+|[lt]zcnt|popcnt|pshuf\w+|pmov[sz]\w+|set\w+)$")
-READS_FIRST = re.compile(r"v(pmadd52\w+|permt2\w+|permi2\w+|pternlog[dq]|d?pd?p\w+ps|pdp\w+|f(n?m\w+|ixupimm\w+)|"
+READS_FIRST = re.compile(r"v(pmadd52\w+|permt2\w+|permi2\w+|pternlog[dq]|dpbf16ps|pdp\w+|f(n?m\w+|ixupimm\w+)|"
                          r"psh[lr]dv\w+)$")
 # x with itself is 0, or all ones, whatever x is.
 CANCELS = re.compile(r"(xor|sub|v?p?xor[dq]?|v?xorp[sd]|v?psub[bwdq]|v?pcmpeq[bwdq]|(kxor|kxnor|kandn)[bwdq])$")
