@@ -429,11 +429,13 @@ inline void offer_part(Slice& slice, Part part, uint32_t runs)
     }
     // As many that full vectors are left.
     const uint32_t count = part.end - part.begin;
-    const uint32_t turns = 2 * kTurnsPerGroup * kGroupsAtOnce * runs;
-    const uint32_t fit = turns / ShadowTags::turns_of(slice.bytes[0]);
-    const uint32_t left =
-        fit < count ? (count - fit + kPolyLanes - 1) / kPolyLanes * kPolyLanes : 0;
-    slice.shadow.offer(part.begin, slice.same_length && left < count ? part.end - left : part.end);
+    uint32_t left = 0;
+    if (slice.same_length) {
+        const uint32_t turns = 2 * kTurnsPerGroup * kGroupsAtOnce * runs;
+        const uint32_t each = ShadowTags::turns_of(slice.bytes[0]);
+        while (left < count && each * (count - left) > turns) left += kPolyLanes;
+    }
+    slice.shadow.offer(part.begin, left < count ? part.end - left : part.begin);
     slice.runs_left = runs;
 }
 
