@@ -286,12 +286,18 @@ inline void order_by_length(Slice& slice, uint64_t packets)
         const uint32_t blocks = text_blocks(slice.bytes[i]);
         return blocks < kBuckets ? blocks : kBuckets - 1;
     };
-    uint32_t count = 0;
-    for (uint64_t left = packets; left != 0; left &= left - 1)
-        slice.order[count++] = static_cast<uint8_t>(__builtin_ctzll(left));
-    slice.ordered = count;
-    if (count == 0)
+    slice.ordered = static_cast<uint32_t>(__builtin_popcountll(packets));
+    if (packets == 0)
         return;
+    const uint32_t count = slice.ordered;
+    const auto first = static_cast<uint32_t>(__builtin_ctzll(packets));
+    if (packets == Part{first, first + count}.bits()) {
+        for (uint32_t n = 0; n < count; ++n) slice.order[n] = static_cast<uint8_t>(first + n);
+    } else {
+        uint32_t n = 0;
+        for (uint64_t left = packets; left != 0; left &= left - 1)
+            slice.order[n++] = static_cast<uint8_t>(__builtin_ctzll(left));
+    }
     if (!slice.same_length) {
         for (uint32_t n = 0; n < count; ++n) ++start[bucket_of(slice.order[n]) + 1];
         for (uint32_t i = 1; i <= kBuckets; ++i)
@@ -400,11 +406,11 @@ inline void seal_slice(Slice& slice)
 // 1 when two tags are equal, else 0. No early exit.
 [[gnu::always_inline]] inline uint64_t is_equal(const uint8_t* tag, const uint8_t* other)
 {
-    uint64_t a[2], b[2];
-    std::memcpy(a, tag, kTagBytes);
-    std::memcpy(b, other, kTagBytes);
-    const uint64_t difference = (a[0] ^ b[0]) | (a[1] ^ b[1]);
-    return ~(difference | -difference) >> 63;
+    const auto load = [](const uint8_t* from) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    };
+    const __m128i difference = _mm_xor_si128(load(tag), load(other));
+    return static_cast<uint64_t>(_mm_testz_si128(difference, difference));
 }
 
 // Of the packets of a part: bit i says that the tag of packet i is right.
