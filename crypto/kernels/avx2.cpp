@@ -139,13 +139,14 @@ void make_tags(Slice& slice);
 
 constexpr uint32_t kLoneBlocks = kLanes;
 constexpr size_t kLonePackets = 1;
-void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks);
+uint32_t make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks);
 
 #include "crypto/kernels/lone.inc.h"
 
-inline void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t)
+inline uint32_t make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t)
 {
     lanes_of_blocks(to, job);
+    return kLanes;
 }
 
 [[gnu::always_inline]] inline void xor_blocks(const Lanes& lanes, const Words (&words)[16],

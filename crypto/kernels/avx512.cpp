@@ -82,7 +82,7 @@ void make_tags(Slice& slice);
 // by sealing and opening 1 to 4 packets of 64 to 1,424 bytes both ways (Zen 4).
 constexpr uint32_t kLoneBlocks = 28;
 constexpr size_t kLonePackets = 2;
-void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks);
+uint32_t make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks);
 
 #include "crypto/kernels/lone.inc.h"
 
@@ -249,20 +249,25 @@ template <typename Use>
 }
 
 // As many rows as there are blocks, up to where the words' lanes are as fast.
-inline void make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks)
+inline uint32_t make_lone_keystream(uint8_t* to, const AeadJob& job, uint32_t blocks)
 {
-    uint32_t first = 0;
+    uint32_t made = 0;
     if (blocks > 12) {
         lanes_of_blocks(to, job);
-        first = kLanes;
+        made = kLanes;
     }
-    to += kBlockBytes * first;
-    if (blocks > first + 8)
-        rows_of_blocks<3>(to, job, first);
-    else if (blocks > first + 4)
-        rows_of_blocks<2>(to, job, first);
-    else if (blocks > first)
-        rows_of_blocks<1>(to, job, first);
+    uint8_t* rest = to + kBlockBytes * made;
+    if (blocks > made + 8) {
+        rows_of_blocks<3>(rest, job, made);
+        made += 12;
+    } else if (blocks > made + 4) {
+        rows_of_blocks<2>(rest, job, made);
+        made += 8;
+    } else if (blocks > made) {
+        rows_of_blocks<1>(rest, job, made);
+        made += 4;
+    }
+    return made;
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 //   xor_bytes(text, stream, n)     text ^= stream, n bytes
 //   make_tags(slice)               Poly1305 of the packets in slice.order
 //   wipe(data, bytes)
+//   kKeystreamStaysInRegisters     whether xor_blocks() and store_keys() need no scratch
 
 // Behind the last packet's column stands what a window may read and no lane uses.
 constexpr uint32_t kColumnLength = kSlicePackets + kWindowPackets;
@@ -318,14 +319,14 @@ inline uint32_t all_blocks(const Slice& slice, Part part)
     return blocks;
 }
 
-// use(lane's place, bytes, packet, keystream) for each lane whose keystream waits.
-template <typename Use>
-[[gnu::always_inline]] inline void for_each_held(const Slice& slice, Use use)
+// act(lane's place, bytes, packet, keystream) for each lane whose keystream waits.
+template <typename Act>
+[[gnu::always_inline]] inline void for_each_held(const Slice& slice, Act act)
 {
     for (int g = 0; g < slice.held_groups; ++g) {
         const Lanes& lanes = slice.lanes[g];
         for (uint32_t i = 0; i < kLanes; ++i)
-            use(lanes.to[i], lanes.bytes[i], lanes.packet[i], slice.keystream[g] + kBlockBytes * i);
+            act(lanes.to[i], lanes.bytes[i], lanes.packet[i], slice.keystream[g] + kBlockBytes * i);
     }
 }
 
@@ -433,7 +434,7 @@ inline void offer_part(Slice& slice, Part part, uint32_t runs)
         for (uint32_t i = 0; i < slice.ordered; ++i)
             slice.sequence[part.end - 1 - i] = slice.order[i];
     }
-    // As many that full vectors are left.
+    // Of one length, as many that full vectors are left.
     const uint32_t count = part.end - part.begin;
     uint32_t left = 0;
     if (slice.same_length) {

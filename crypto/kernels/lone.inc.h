@@ -3,9 +3,10 @@
 // be wiped is the keystream alone.
 //
 // Included inside the namespace of one kernel, after batch.inc.h and
+//   kLonePackets                               the most packets that go one by one
 //   kLoneBlocks                                the most blocks that a lone packet has, with block 0
-//   make_lone_keystream(to, job, blocks)       blocks 0 to blocks - 1, and perhaps some more
-//   lone_tag(tag, one_time_key, text, bytes)   Poly1305 of one packet
+//   make_lone_keystream(to, job, blocks)       blocks 0 to blocks - 1 and perhaps some more; how
+//   many lone_tag(tag, one_time_key, text, bytes)   Poly1305 of one packet
 
 // One block in each lane, from block 0 on.
 [[gnu::always_inline]] inline void lanes_of_blocks(uint8_t* to, const AeadJob& job)
@@ -35,16 +36,16 @@
 struct LoneKeystream
 {
     alignas(64) uint8_t block[kLoneBlocks][kBlockBytes];
-    uint32_t blocks;
+    uint32_t made;  // blocks
 
-    explicit LoneKeystream(const AeadJob& job) : blocks(1 + text_blocks(job.text_bytes))
+    explicit LoneKeystream(const AeadJob& job)
+        : made(make_lone_keystream(block[0], job, 1 + text_blocks(job.text_bytes)))
     {
-        make_lone_keystream(block[0], job, blocks);
     }
     ~LoneKeystream()
     {
         constexpr uint32_t kPart = 4;  // blocks; sizes that the compiler knows are wiped fast
-        for (uint32_t i = 0; i < blocks; i += kPart) wipe(block[i], kPart * kBlockBytes);
+        for (uint32_t i = 0; i < made; i += kPart) wipe(block[i], kPart * kBlockBytes);
     }
     LoneKeystream(const LoneKeystream&) = delete;
     LoneKeystream& operator=(const LoneKeystream&) = delete;
