@@ -55,7 +55,7 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
                 buckets_[(hash + passed) & bucket_mask_].passed++;
             Flow& flow = flows_[index];
             flow.key = key;
-            flow.hash = hash;
+            cold_[index].hash = hash;
             restart(&flow, now_ns);
             used_++;
             return &flow;
@@ -67,31 +67,36 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
 void FlowTable::restart(Flow* flow, uint64_t now_ns)
 {
     const FlowKey key = flow->key;
-    const uint32_t hash = flow->hash;
     *flow = Flow{};
     flow->key = key;
-    flow->hash = hash;
     flow->state = kFlowOpening;
-    flow->last_seen_ms = static_cast<uint32_t>(now_ns / 1'000'000);
-    cold_of(flow) = FlowCold{};
-    cold_of(flow).start_ns = now_ns;
+    const uint64_t now_ms = now_ns / 1'000'000;
+    flow->last_seen_ms = static_cast<uint32_t>(now_ms);
+    FlowCold& cold = cold_of(flow);
+    const uint32_t hash = cold.hash;
+    cold = FlowCold{};
+    cold.hash = hash;
+    cold.start_s = static_cast<uint32_t>(now_ms / 1000);
+    cold.start_ms = static_cast<uint16_t>(now_ms % 1000);
 }
 
 void FlowTable::erase(Flow* flow)
 {
     const auto index = static_cast<uint32_t>(flow - flows_.data());
+    const uint32_t hash = cold_[index].hash;
     for (unsigned probe = 0; probe < kMaxProbes; probe++) {
-        Bucket& bucket = buckets_[(flow->hash + probe) & bucket_mask_];
+        Bucket& bucket = buckets_[(hash + probe) & bucket_mask_];
         for (unsigned i = 0; i < kPerBucket; i++) {
             if (bucket.flows[i] != index)
                 continue;
             bucket.flows[i] = kNone;
             for (unsigned passed = 0; passed < probe; passed++)
-                buckets_[(flow->hash + passed) & bucket_mask_].passed--;
+                buckets_[(hash + passed) & bucket_mask_].passed--;
             flow->state = kFlowFree;
             flow->next_free = first_free_;
             first_free_ = index;
             used_--;
+            erased_++;
             return;
         }
     }
@@ -99,16 +104,30 @@ void FlowTable::erase(Flow* flow)
 
 namespace {
 
+uint32_t tcp_timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
+{
+    if ((flow.marks & (reset_of(kOpener) | reset_of(kAnswerer))) != 0)
+        return timeouts.tcp_closed_ms;
+    switch (flow.state) {
+        case kFlowEstablished:
+            return timeouts.tcp_established_ms;
+        case kFlowClosing:
+            return timeouts.tcp_closing_ms;
+        case kFlowClosed:
+            return timeouts.tcp_closed_ms;
+        default:
+            return timeouts.tcp_opening_ms;
+    }
+}
+
 uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
 {
     switch (flow.key.protocol()) {
         case 6:
-            if (flow.state == kFlowClosing)
-                return timeouts.tcp_closing_ms;
-            return flow.state == kFlowEstablished ? timeouts.tcp_established_ms
-                                                  : timeouts.tcp_opening_ms;
+            return tcp_timeout_of(flow, timeouts);
         case 17:
-            return timeouts.udp_ms;
+            return flow.state == kFlowOpening ? timeouts.udp_opening_ms
+                                              : timeouts.udp_established_ms;
         case 1:
         case 58:
             return timeouts.icmp_ms;

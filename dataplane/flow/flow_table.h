@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dataplane/api/ids.h"
+#include "dataplane/flow/flow_timeouts.h"
 #include "dataplane/policy/address_table.h"
 
 namespace sandgate::dp {
@@ -52,23 +53,42 @@ static_assert(sizeof(FlowKey) == 40);
 enum FlowState : uint8_t
 {
     kFlowFree = 0,
-    kFlowOpening = 1,      // packets in one direction only
-    kFlowEstablished = 2,  // packets in both directions
-    kFlowClosing = 3,      // TCP: RST, or FIN from both ends
+    kFlowOpening = 1,      // packets in one direction only; TCP: SYN sent
+    kFlowEstablished = 2,  // packets in both directions; TCP: the handshake is complete
+    // TCP alone, see tcp_state.h.
+    kFlowAnswered = 3,  // SYN received: the SYN has its answer
+    kFlowPickedUp = 4,  // begun in the middle, packets of one side only
+    kFlowClosing = 5,   // FIN from one end
+    kFlowClosed = 6,    // RST, or FIN from both ends
 };
+
+// What TCP remembers of either end; `side` is 0 for the opener and 1 for the answerer.
+constexpr uint8_t kOpener = 0, kAnswerer = 1;
+constexpr uint8_t fin_of(unsigned side) { return static_cast<uint8_t>(1u << side); }
+constexpr uint8_t seen_of(unsigned side) { return static_cast<uint8_t>(4u << side); }
+// A reset of this side lay in the window, but not where only its real sender knows to put it.
+constexpr uint8_t reset_of(unsigned side) { return static_cast<uint8_t>(16u << side); }
+// A SYN of the opener came while the connection seemed to live: FlowCold::next_syn_end.
+constexpr uint8_t kSynAgain = 64;
 
 struct alignas(64) Flow
 {
     FlowKey key;
-    api::RuleId rule = 0;
+    union {
+        api::RuleId rule = 0;
+        uint32_t next_free;  // while the entry is free
+    };
     uint32_t epoch = 0;  // low bits of the policy epoch that decided
     uint32_t last_seen_ms = 0;
-    uint32_t hash = 0;
+    union {
+        // TCP: where the text ends that each side has sent, by side.
+        uint32_t end[2] = {};
+        uint32_t unanswered;  // ICMP echo: requests that had no reply yet
+    };
     uint8_t state = kFlowFree;
     uint8_t direction = 0;  // api::MatchDirection: who opened it
-    uint8_t fins = 0;       // bit 0: the agent sent FIN; bit 1: the peer did
-    uint8_t zero = 0;
-    uint32_t next_free = 0;
+    uint8_t marks = 0;      // TCP: fin_of, seen_of, reset_of, kSynAgain
+    uint8_t scales = 0;     // TCP: window scales, the opener's in the low half
 };
 static_assert(sizeof(Flow) == 64);
 
@@ -76,22 +96,14 @@ struct alignas(64) FlowCold
 {
     uint64_t packets[2] = {};  // [0] from the agent, [1] to the agent
     uint64_t bytes[2] = {};
-    uint64_t start_ns = 0;
-    uint8_t tcp_flags[2] = {};
-    uint8_t reserved_[6] = {};
+    uint32_t start_s = 0;  // of the monotonic clock
+    uint16_t start_ms = 0;
+    uint8_t tcp_flags[2] = {};  // every flag that was seen, as packets[] are counted
+    uint32_t next_syn_end = 0;  // with kSynAgain: where that SYN ends
+    uint32_t hash = 0;
     uint32_t side_tables[4] = {};  // indexes for NAT, pins, held packets, evidence
 };
 static_assert(sizeof(FlowCold) == 64);
-
-struct FlowTimeouts
-{
-    uint32_t tcp_established_ms = 7'440'000;  // RFC 5382 REQ-5: not less than 2 h 4 min
-    uint32_t tcp_opening_ms = 240'000;
-    uint32_t tcp_closing_ms = 10'000;
-    uint32_t udp_ms = 120'000;  // RFC 4787 REQ-5
-    uint32_t icmp_ms = 60'000;  // RFC 5508 REQ-1
-    uint32_t other_ms = 600'000;
-};
 
 class FlowTable
 {
@@ -126,6 +138,8 @@ class FlowTable
     // The same key again, as a new flow: nothing of the old one is left.
     void restart(Flow* flow, uint64_t now_ns);
     FlowCold& cold_of(const Flow* flow) { return cold_[flow - flows_.data()]; }
+    // Grows with each erase(). While it stands still, every Flow* that find() gave is valid.
+    uint64_t erased() const { return erased_; }
 
     // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many
     // ended.
@@ -170,6 +184,7 @@ class FlowTable
     uint32_t fresh_ = 0;  // entries from here on were never used
     uint32_t used_ = 0;
     uint32_t sweep_ = 0;
+    uint64_t erased_ = 0;
 };
 
 }  // namespace sandgate::dp

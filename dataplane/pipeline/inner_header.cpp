@@ -3,6 +3,7 @@
 
 #include <rte_byteorder.h>
 
+#include "dataplane/flow/tcp_state.h"
 #include "dataplane/policy/rule_match.h"
 
 #include "dataplane/pipeline/forbidden.h"  // last
@@ -179,8 +180,14 @@ DropReason read_inner(Packet& packet, uint8_t* data, uint32_t available)
         return DropReason::kInnerMalformed;
     if (is_icmp && is_icmp_error(ip.protocol, transport[0]))
         return read_quoted(packet, transport + 8, transport_bytes - 8);
-    if (ip.protocol == kTcp)
+    if (ip.protocol == kTcp) {
+        const uint32_t header = (transport[12] >> 4) * 4u;
+        if (header < 20 || header > transport_bytes)
+            return DropReason::kInnerMalformed;
         packet.tcp_flags = transport[13];
+        if (!are_sane_tcp_flags(packet.tcp_flags))
+            return DropReason::kTcpBadFlags;
+    }
     if (!is_icmp)
         packet.flags |= kHasPorts;
     else if (transport[0] == 8 || transport[0] == 128)
@@ -257,42 +264,44 @@ DropReason merge_ecn(Packet& packet)
     return DropReason::kNone;
 }
 
-void clamp_mss(Packet& packet, uint16_t mtu)
+uint8_t* find_tcp_option(uint8_t* tcp, uint8_t kind, uint8_t bytes)
 {
-    constexpr uint8_t kSyn = 0x02;
-    if (packet.protocol != kTcp || (packet.flags & kIcmpError) != 0 ||
-        (packet.tcp_flags & kSyn) == 0)
-        return;
-    uint8_t* tcp = packet.inner + packet.inner_header_bytes;
-    const uint32_t available = packet.inner_bytes - packet.inner_header_bytes;
     const uint32_t header = (tcp[12] >> 4) * 4u;
-    if (header < 20 || header > available)
-        return;
-    const auto most = static_cast<uint16_t>(mtu - ((packet.inner[0] >> 4) == 4 ? 40 : 60));
     for (uint32_t at = 20; at + 1 < header;) {
         if (tcp[at] == 0)
-            return;
+            return nullptr;
         if (tcp[at] == 1) {
             at++;
             continue;
         }
-        const uint8_t bytes = tcp[at + 1];
-        if (bytes < 2 || at + bytes > header)
-            return;
-        if (tcp[at] == 2 && bytes == 4) {
-            const uint16_t mss = read16(tcp + at + 2);
-            if (mss <= most)
-                return;
-            // An option may start at an odd offset; then its bytes lie in two words of the sum,
-            // swapped.
-            const bool is_odd = (at + 2) % 2 != 0;
-            const auto swap = [&](uint16_t v) { return is_odd ? rte_bswap16(v) : v; };
-            write16(tcp + at + 2, most);
-            write16(tcp + 16, updated_checksum(read16(tcp + 16), swap(mss), swap(most)));
-            return;
-        }
-        at += bytes;
+        const uint8_t length = tcp[at + 1];
+        if (length < 2 || at + length > header)
+            return nullptr;
+        if (tcp[at] == kind && length == bytes)
+            return tcp + at;
+        at += length;
     }
+    return nullptr;
+}
+
+void clamp_mss(Packet& packet, uint16_t mtu)
+{
+    if (packet.protocol != kTcp || (packet.flags & kIcmpError) != 0 ||
+        (packet.tcp_flags & kSyn) == 0)
+        return;
+    uint8_t* tcp = packet.inner + packet.inner_header_bytes;
+    uint8_t* option = find_tcp_option(tcp, 2, 4);
+    if (option == nullptr)
+        return;
+    const auto most = static_cast<uint16_t>(mtu - ((packet.inner[0] >> 4) == 4 ? 40 : 60));
+    const uint16_t mss = read16(option + 2);
+    if (mss <= most)
+        return;
+    // An option may start at an odd offset; then its bytes lie in two words of the sum, swapped.
+    const bool is_odd = (option - tcp) % 2 != 0;
+    const auto swap = [&](uint16_t v) { return is_odd ? rte_bswap16(v) : v; };
+    write16(option + 2, most);
+    write16(tcp + 16, updated_checksum(read16(tcp + 16), swap(mss), swap(most)));
 }
 
 }  // namespace sandgate::dp

@@ -29,6 +29,9 @@ uint8_t hop_limit_of(const uint8_t* inner);
 // Decrements the hop limit and repairs the IPv4 checksum. The hop limit is greater than 0.
 void decrement_hop_limit(uint8_t* inner);
 
+// The first option of this kind and length in a TCP header that read_inner() accepted, or nullptr.
+uint8_t* find_tcp_option(uint8_t* tcp, uint8_t kind, uint8_t bytes);
+
 // Lowers the MSS option of a TCP SYN to what fits `mtu` bytes of IP packet (never raises it) and
 // repairs the checksum.
 void clamp_mss(Packet& packet, uint16_t mtu);

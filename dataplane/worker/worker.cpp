@@ -163,6 +163,7 @@ void run_worker(Worker& w, bool is_adaptive)
     Idle idle;
     crypto::prepare_thread();
     uint64_t next_wall_clock_ns = 0;
+    w.pick_up_until_ns = clock.now_ns() + uint64_t{w.timeouts.tcp_pick_up_ms} * 1'000'000;
     rte_rcu_qsbr_thread_online(w.shared.qsbr, w.id);
     while (!w.shared.is_stopping.load(std::memory_order_relaxed)) {
         const uint64_t started = rte_rdtsc();

@@ -71,8 +71,12 @@ struct TransmitQueue
 struct Worker
 {
     Worker(WorkerId worker_id, Shared& shared_state, api::CounterBlock& counter_block,
-           uint32_t max_flows, uint64_t seed)
-        : id(worker_id), shared(shared_state), counters(counter_block), flows(max_flows, seed)
+           uint32_t max_flows, uint64_t seed, const FlowTimeouts& flow_timeouts = {})
+        : id(worker_id),
+          shared(shared_state),
+          counters(counter_block),
+          flows(max_flows, seed),
+          timeouts(flow_timeouts)
     {
     }
 
@@ -80,12 +84,13 @@ struct Worker
     Shared& shared;
     api::CounterBlock& counters;  // its own cache lines; readers: control
     FlowTable flows;
-    FlowTimeouts timeouts;
+    const FlowTimeouts timeouts;
     OpenBudget open_budget;
     TokenBucket icmp_tokens{1000, 1000};  // ICMP errors and resets: 1,000 per second
 
-    uint64_t now_ns = 0;        // monotonic; read once per burst
-    uint64_t unix_seconds = 0;  // coarse; for expiries
+    uint64_t now_ns = 0;            // monotonic; read once per burst
+    uint64_t unix_seconds = 0;      // coarse; for expiries
+    uint64_t pick_up_until_ns = 0;  // until then TCP connections may be picked up in their middle
     uint16_t next_ip_id = 0;
 
     // Packets made while a burst runs (replies, fragments); they run at its end.

@@ -119,6 +119,14 @@ const std::map<DropReason, Provoked> kProvokedBy = {
       "refuses_malformed_messages_by_name"}},
     {DropReason::kKeepalive,
      {"pipeline/sessions_test.cpp", "Sessions", "keepalives_confirm_and_end_there"}},
+    {DropReason::kTcpBadFlags,
+     {"pipeline/check_inner_test.cpp", "CheckInner", "names_each_refusal"}},
+    {DropReason::kTcpOutOfState,
+     {"pipeline/tcp_test.cpp", "Tcp", "a_connection_is_opened_from_one_side"}},
+    {DropReason::kTcpOutOfWindow,
+     {"pipeline/tcp_test.cpp", "Tcp", "strangers_change_nothing_with_what_they_guess"}},
+    {DropReason::kFlowNotOpened,
+     {"pipeline/tcp_test.cpp", "Tcp", "a_packet_of_no_connection_is_refused_and_its_sender_told"}},
 };
 
 // Counted by the handshake engine, so provoked by its own tests: these files name the constants.
