@@ -71,7 +71,8 @@ namespace sandgate::api {
     X(kTcpBadFlags, tcp_bad_flags, "A TCP segment with flags that no TCP sends together.") \
     X(kTcpOutOfState, tcp_out_of_state, "A TCP segment that its connection cannot have in its state.") \
     X(kTcpOutOfWindow, tcp_out_of_window, "A TCP segment whose numbers lie outside its connection.") \
-    X(kFlowNotOpened, flow_not_opened, "The packet belongs to no flow and opens none.")
+    X(kFlowNotOpened, flow_not_opened, "The packet belongs to no flow and opens none.") \
+    X(kIcmpTypeRefused, icmp_type_refused, "An ICMP message that is neither an echo nor an error of a flow.")
 // clang-format on
 
 enum class DropReason : uint8_t

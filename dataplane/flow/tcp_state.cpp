@@ -233,7 +233,8 @@ bool is_recent_sequence(const Flow& flow, unsigned side, uint32_t sequence)
     if ((flow.marks & seen_of(side)) == 0)
         return false;
     const int32_t off = distance(flow.end[side], sequence);
-    const int32_t most = is_seen_from_its_start(flow) ? 0 : window_of(flow, 1 - side);
+    // Of a side whose SYN was seen, the end of its text is known.
+    const int32_t most = scale_of(flow, side) != kUnknownScale ? 0 : window_of(flow, 1 - side);
     return off <= most && off >= -window_of(flow, 1 - side) - 1;
 }
 

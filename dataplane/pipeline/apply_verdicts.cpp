@@ -15,10 +15,14 @@ void note_flow(Worker& w, const Packet& packet)
 {
     Flow& flow = *packet.flow;
     const unsigned way = packet.is_from_agent() ? 0 : 1;
-    flow.last_seen_ms = static_cast<uint32_t>(w.now_ns / 1'000'000);
-    const bool is_answer = (flow.direction == api::kEgress) != packet.is_from_agent();
-    if (is_answer && flow.state == kFlowOpening && packet.protocol != kTcp)
-        flow.state = kFlowEstablished;  // of a TCP connection, classify keeps the state
+    // An error passes with its flow, but is no packet of it: it answers nothing and keeps nothing
+    // alive.
+    if ((packet.flags & kIcmpError) == 0) [[likely]] {
+        flow.last_seen_ms = static_cast<uint32_t>(w.now_ns / 1'000'000);
+        const bool is_answer = (flow.direction == api::kEgress) != packet.is_from_agent();
+        if (is_answer && flow.state == kFlowOpening && packet.protocol != kTcp)
+            flow.state = kFlowEstablished;  // of a TCP connection, classify keeps the state
+    }
     FlowCold& cold = w.flows.cold_of(&flow);
     cold.packets[way]++;
     cold.bytes[way] += packet.inner_bytes;

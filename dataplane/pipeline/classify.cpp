@@ -12,7 +12,13 @@ namespace sandgate::dp {
 
 namespace {
 
-constexpr uint8_t kTcp = 6;
+constexpr uint8_t kTcp = 6, kIcmp = 1, kIcmp6 = 58;
+
+bool is_echo(const Packet& packet)
+{
+    return (packet.protocol == kIcmp || packet.protocol == kIcmp6) &&
+           (packet.flags & kIcmpError) == 0;
+}
 
 bool is_tcp(const Packet& packet)
 {
@@ -38,6 +44,47 @@ DropReason tcp_fault(Worker& w, const Packet& packet, Flow& flow)
     return DropReason::kTcpOutOfState;
 }
 
+// Each request lets one reply pass, so that an agent who asks once is not open to all that calls
+// itself a reply.
+DropReason echo_fault(const Packet& packet, Flow& flow)
+{
+    const bool is_request = (packet.flags & kIsIcmpEchoRequest) != 0;
+    if (is_request != (side_of(packet, flow.direction) == kOpener))
+        return DropReason::kFlowNotOpened;
+    if (is_request) {
+        flow.unanswered++;
+        return DropReason::kNone;
+    }
+    if (flow.unanswered == 0)
+        return DropReason::kFlowNotOpened;
+    flow.unanswered--;
+    return DropReason::kNone;
+}
+
+// Whoever knows the addresses and ports can quote a packet that never was. It must be one that its
+// sender can have sent (RFC 5927 section 4.1).
+DropReason error_fault(const Packet& packet, const Flow& flow)
+{
+    const unsigned quoted_side = 1u - side_of(packet, flow.direction);
+    if (packet.protocol == kTcp) {
+        const uint32_t sequence = read_tcp_number(packet.inner + packet.quoted_transport + 4);
+        return is_recent_sequence(flow, quoted_side, sequence) ? DropReason::kNone
+                                                               : DropReason::kIcmpUnrelated;
+    }
+    const bool has_sent = quoted_side == kOpener || flow.state != kFlowOpening;
+    return has_sent ? DropReason::kNone : DropReason::kIcmpUnrelated;
+}
+
+// Whether the packet fits the flow that its addresses and ports name.
+DropReason flow_fault(Worker& w, const Packet& packet, Flow& flow)
+{
+    if ((packet.flags & kIcmpError) != 0) [[unlikely]]
+        return error_fault(packet, flow);
+    if (packet.protocol == kTcp)
+        return tcp_fault(w, packet, flow);
+    return is_echo(packet) ? echo_fault(packet, flow) : DropReason::kNone;
+}
+
 DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
 {
     Flow& flow = *packet.flow;
@@ -53,7 +100,7 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
         flow.epoch = static_cast<uint32_t>(policy.rows.header->epoch);
     }
     packet.rule = flow.rule;
-    return is_tcp(packet) ? tcp_fault(w, packet, flow) : DropReason::kNone;
+    return flow_fault(w, packet, flow);
 }
 
 // Whether a flow may be opened in this direction; then packet.rule is set.
@@ -68,7 +115,9 @@ DropReason grant_fault(const PolicyView& policy, Packet& packet, const FlowKey& 
 
 bool is_opening(const Packet& packet)
 {
-    return packet.protocol != kTcp || is_bare_syn(packet.tcp_flags);
+    if (packet.protocol == kTcp)
+        return is_bare_syn(packet.tcp_flags);
+    return !is_echo(packet) || (packet.flags & kIsIcmpEchoRequest) != 0;
 }
 
 // Connections outlive a restart of the gateway, so for a while it takes them up in their middle.
@@ -109,6 +158,8 @@ DropReason classify_new(Worker& w, const PolicyView& policy, Packet& packet)
     packet.flow->direction = direction;
     if (packet.protocol == kTcp)
         open_tcp(*packet.flow, segment_of(packet, side_of(packet, direction)));
+    else if (is_echo(packet))
+        packet.flow->unanswered = 1;
     api::add(w.counters.flows_created, 1);
     return DropReason::kNone;
 }

@@ -9,6 +9,10 @@
 
 namespace sandgate::dp {
 
+// In place of the port of who answers an echo; an identifier could be the same, and classify asks
+// for the direction, too.
+constexpr uint16_t kEchoAnswerPort = 0xffff;
+
 // Fills the inner fields of a packet from the bytes at `data`, of which `available` may be read;
 // trailing bytes behind the IP length (padding) are left out. Returns the fault, or kNone. With an
 // ICMP error, protocol and ports are those of the quoted packet, turned into the direction of the
