@@ -138,19 +138,18 @@ uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
 
 }  // namespace
 
-uint32_t FlowTable::age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts)
+bool has_timed_out(const Flow& flow, uint32_t now_ms, const FlowTimeouts& timeouts)
 {
-    uint32_t ended = 0;
-    for (uint32_t i = 0; i < limit && used_ != 0; i++) {
-        if (sweep_ >= fresh_)
-            sweep_ = 0;
-        Flow& flow = flows_[sweep_++];
-        if (flow.state != kFlowFree && now_ms - flow.last_seen_ms > timeout_of(flow, timeouts)) {
-            erase(&flow);
-            ended++;
-        }
-    }
-    return ended;
+    return now_ms - flow.last_seen_ms > timeout_of(flow, timeouts);
+}
+
+std::span<Flow> FlowTable::walk(uint32_t limit)
+{
+    if (walked_ >= fresh_)
+        walked_ = 0;
+    const std::span<Flow> next(flows_.data() + walked_, std::min(limit, fresh_ - walked_));
+    walked_ += static_cast<uint32_t>(next.size());
+    return next;
 }
 
 }  // namespace sandgate::dp

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "dataplane/api/ids.h"
@@ -37,6 +38,7 @@ struct FlowKey
     }
     uint16_t agent_port() const { return static_cast<uint16_t>(ends); }
     uint16_t peer_port() const { return static_cast<uint16_t>(ends >> 16); }
+    api::IdentityId identity() const { return (ends >> 32) & api::kMaxIdentity; }
     uint8_t protocol() const { return static_cast<uint8_t>(ends >> 56); }
     // By words: a call of memcmp costs more than the comparison.
     bool operator==(const FlowKey& other) const
@@ -105,6 +107,9 @@ struct alignas(64) FlowCold
 };
 static_assert(sizeof(FlowCold) == 64);
 
+// Whether a flow was silent for longer than its protocol and state allow.
+bool has_timed_out(const Flow& flow, uint32_t now_ms, const FlowTimeouts& timeouts);
+
 class FlowTable
 {
   public:
@@ -141,9 +146,12 @@ class FlowTable
     // Grows with each erase(). While it stands still, every Flow* that find() gave is valid.
     uint64_t erased() const { return erased_; }
 
-    // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many
-    // ended.
-    uint32_t age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts);
+    // The next entries of a walk over all, free ones among them; after the last comes the first.
+    // At most `limit`, fewer at the end, none when the table was never used. The caller may end
+    // any of them.
+    std::span<Flow> walk(uint32_t limit);
+    // Entries on the way of one whole walk, as of now.
+    uint32_t walk_length() const { return fresh_; }
 
     uint32_t used() const { return used_; }
     uint32_t capacity() const { return static_cast<uint32_t>(flows_.size()); }
@@ -183,7 +191,7 @@ class FlowTable
     uint32_t first_free_ = kNone;
     uint32_t fresh_ = 0;  // entries from here on were never used
     uint32_t used_ = 0;
-    uint32_t sweep_ = 0;
+    uint32_t walked_ = 0;  // where the walk goes on
     uint64_t erased_ = 0;
 };
 

@@ -93,6 +93,7 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
         if (rule == api::kNoRule || is_undeclared_service(policy, flow.key, flow.direction)) {
             w.flows.erase(&flow);
             api::add(w.counters.flows_ended, 1);
+            api::add(w.counters.flows_revoked, 1);
             packet.flow = nullptr;
             return DropReason::kPolicyDenied;
         }

@@ -7,6 +7,14 @@
 
 namespace sandgate::dp {
 
+// Whether the policy lets this agent do anything at all.
+inline bool is_agent_in_force(const api::AgentRow& row, uint64_t unix_seconds)
+{
+    const bool is_expired =
+        row.expires_unix != 0 && static_cast<int64_t>(unix_seconds) >= row.expires_unix;
+    return (row.flags & api::kAgentEnabled) != 0 && !is_expired;
+}
+
 // Whether a decision of this epoch (its low bits) was given at or after the last change of the
 // agent's row and of its class.
 inline bool is_decision_current(const PolicyView& policy, const api::AgentRow& row, uint32_t epoch)

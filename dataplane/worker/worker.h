@@ -67,6 +67,14 @@ struct TransmitQueue
     unsigned count = 0;
 };
 
+// The pass that decides flows again whose row of the policy changed (sweep_flows.cpp).
+struct FlowReview
+{
+    uint32_t epoch = 0;    // low bits of the policy's that the last pass was begun for
+    uint32_t left = 0;     // entries that it has not looked at
+    uint64_t next_ns = 0;  // when the next one begins without a new policy
+};
+
 // writer of every field but the shared ones: the worker's own thread
 struct Worker
 {
@@ -85,6 +93,7 @@ struct Worker
     api::CounterBlock& counters;  // its own cache lines; readers: control
     FlowTable flows;
     const FlowTimeouts timeouts;
+    FlowReview flow_review;
     OpenBudget open_budget;
     TokenBucket icmp_tokens{1000, 1000};  // ICMP errors and resets: 1,000 per second
 
