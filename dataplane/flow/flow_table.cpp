@@ -14,7 +14,8 @@ FlowTable::FlowTable(uint32_t capacity, uint64_t seed)
       buckets_(std::bit_ceil(std::max(capacity / 4, 16u))),
       bucket_mask_(static_cast<uint32_t>(buckets_.size() - 1)),
       flows_(capacity),
-      cold_(capacity)
+      cold_(capacity),
+      free_(capacity)
 {
     for (Bucket& bucket : buckets_)
         for (uint32_t& flow : bucket.flows) flow = kNone;
@@ -44,19 +45,13 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
         for (unsigned i = 0; i < kPerBucket; i++) {
             if (bucket.flows[i] != kNone)
                 continue;
-            uint32_t index = first_free_;
-            if (index != kNone)
-                first_free_ = flows_[index].next_free;
-            else
-                index = fresh_++;
+            const uint32_t index = free_count_ != 0 ? free_[--free_count_] : fresh_++;
             bucket.tags[i] = hash;
             bucket.flows[i] = index;
             for (unsigned passed = 0; passed < probe; passed++)
                 buckets_[(hash + passed) & bucket_mask_].passed++;
             Flow& flow = flows_[index];
-            flow.key = key;
-            cold_[index].hash = hash;
-            restart(&flow, now_ns);
+            begin(flow, cold_[index], key, hash, now_ns);
             used_++;
             return &flow;
         }
@@ -66,18 +61,26 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
 
 void FlowTable::restart(Flow* flow, uint64_t now_ns)
 {
-    const FlowKey key = flow->key;
-    *flow = Flow{};
-    flow->key = key;
-    flow->state = kFlowOpening;
-    const uint64_t now_ms = now_ns / 1'000'000;
-    flow->last_seen_ms = static_cast<uint32_t>(now_ms);
     FlowCold& cold = cold_of(flow);
-    const uint32_t hash = cold.hash;
-    cold = FlowCold{};
-    cold.hash = hash;
-    cold.start_s = static_cast<uint32_t>(now_ms / 1000);
-    cold.start_ms = static_cast<uint16_t>(now_ms % 1000);
+    const FlowKey key = flow->key;
+    begin(*flow, cold, key, cold.hash, now_ns);
+}
+
+// Writes both halves whole and reads neither: their lines may still be on their way.
+void FlowTable::begin(Flow& flow, FlowCold& cold, const FlowKey& key, uint32_t hash,
+                      uint64_t now_ns)
+{
+    const uint64_t now_ms = now_ns / 1'000'000;
+    Flow fresh;
+    fresh.key = key;
+    fresh.state = kFlowOpening;
+    fresh.last_seen_ms = static_cast<uint32_t>(now_ms);
+    flow = fresh;
+    FlowCold fresh_cold;
+    fresh_cold.hash = hash;
+    fresh_cold.start_s = static_cast<uint32_t>(now_ms / 1000);
+    fresh_cold.start_ms = static_cast<uint16_t>(now_ms % 1000);
+    cold = fresh_cold;
 }
 
 void FlowTable::erase(Flow* flow)
@@ -93,8 +96,7 @@ void FlowTable::erase(Flow* flow)
             for (unsigned passed = 0; passed < probe; passed++)
                 buckets_[(hash + passed) & bucket_mask_].passed--;
             flow->state = kFlowFree;
-            flow->next_free = first_free_;
-            first_free_ = index;
+            free_[free_count_++] = index;
             used_--;
             erased_++;
             return;

@@ -1,7 +1,7 @@
 // The flows of one worker: identity and inner 5-tuple on one side, rule and policy epoch on the
 // other. One writer and reader, the owning worker; nothing here is shared. An entry is 64 bytes hot
-// (read for every packet) and 64 cold (counters, written once per run). All memory is taken when
-// the table is made.
+// (read for every packet) and 64 cold (counters, written for every packet that passes). All memory
+// is taken when the table is made.
 #pragma once
 
 #include <emmintrin.h>
@@ -9,12 +9,11 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
-#include <vector>
 
 #include "dataplane/api/ids.h"
 #include "dataplane/flow/flow_timeouts.h"
+#include "dataplane/flow/huge_array.h"
 #include "dataplane/policy/address_table.h"
 
 namespace sandgate::dp {
@@ -76,10 +75,7 @@ constexpr uint8_t kSynAgain = 64;
 struct alignas(64) Flow
 {
     FlowKey key;
-    union {
-        api::RuleId rule = 0;
-        uint32_t next_free;  // while the entry is free
-    };
+    api::RuleId rule = 0;
     uint32_t epoch = 0;  // low bits of the policy epoch that decided
     uint32_t last_seen_ms = 0;
     union {
@@ -136,6 +132,22 @@ class FlowTable
             rte_prefetch0(&flows_[bucket.flows[std::countr_zero(found)]]);
     }
 
+    // The line that is written for each packet beside the entry.
+    void prefetch_cold(const Flow* flow) const
+    {
+        rte_prefetch0(&cold_[static_cast<size_t>(flow - flows_.data())]);
+    }
+    // The entry that insert() will take after `before` others.
+    void prefetch_free(uint32_t before) const
+    {
+        const uint32_t index =
+            before < free_count_ ? free_[free_count_ - 1 - before] : fresh_ + before - free_count_;
+        if (index >= flows_.size())
+            return;
+        rte_prefetch0(&flows_[index]);
+        rte_prefetch0(&cold_[index]);
+    }
+
     Flow* find(const FlowKey& key, uint32_t hash);
     // nullptr when the table is full; the caller refuses the packet by name.
     Flow* insert(const FlowKey& key, uint32_t hash, uint64_t now_ns);
@@ -183,12 +195,17 @@ class FlowTable
         }
     };
 
+    static void begin(Flow& flow, FlowCold& cold, const FlowKey& key, uint32_t hash,
+                      uint64_t now_ns);
+
     uint64_t seed_;
-    std::vector<Bucket> buckets_;
+    HugeArray<Bucket> buckets_;
     uint32_t bucket_mask_;
-    std::vector<Flow> flows_;
-    std::vector<FlowCold> cold_;
-    uint32_t first_free_ = kNone;
+    HugeArray<Flow> flows_;
+    HugeArray<FlowCold> cold_;
+    // Entries that were used and are free: a stack, so that the next ones are known in advance.
+    HugeArray<uint32_t> free_;
+    uint32_t free_count_ = 0;
     uint32_t fresh_ = 0;  // entries from here on were never used
     uint32_t used_ = 0;
     uint32_t walked_ = 0;  // where the walk goes on

@@ -187,6 +187,8 @@ void classify(Worker& w, const PolicyView& policy, Burst& burst)
         // An earlier packet of this burst may have opened the flow, or ended it.
         if (packet->flow == nullptr || w.flows.erased() != erased)
             packet->flow = w.flows.find(key_of(*packet), packet->flow_hash);
+        if (packet->flow != nullptr)
+            w.flows.prefetch_cold(packet->flow);  // apply_verdicts counts there
         packet->verdict = verdict_of(w, policy, *packet);
     }
     w.counters.flows_current.store(w.flows.used(), std::memory_order_relaxed);
