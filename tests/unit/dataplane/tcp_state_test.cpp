@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <bit>
 #include <vector>
 
 namespace sandgate::test {
@@ -14,6 +16,11 @@ using namespace dp;
 constexpr uint32_t kIss[2] = {0xfffffff0, 0xffffff00};
 constexpr TcpFault kPasses = TcpFault::kNone, kState = TcpFault::kOutOfState,
                    kWindow = TcpFault::kOutOfWindow;
+
+std::array<uint8_t, sizeof(Flow)> bytes_of(const Flow& flow)
+{
+    return std::bit_cast<std::array<uint8_t, sizeof(Flow)>>(flow);
+}
 
 // side, flags, sequence and acknowledgement relative to the sender's and the other's initial ones.
 TcpSegment segment(uint8_t side, uint8_t flags, uint32_t sequence, uint32_t acknowledged = 0,
@@ -164,7 +171,7 @@ TEST(TcpState, refuses_numbers_outside_the_window)
         const Flow before = connection.flow;
         EXPECT_EQ(connection.follow(c.segment), c.fault) << (&c - cases);
         if (c.fault != kPasses) {
-            EXPECT_EQ(0, std::memcmp(&before, &connection.flow, sizeof(Flow))) << (&c - cases);
+            EXPECT_EQ(bytes_of(before), bytes_of(connection.flow)) << (&c - cases);
         }
     }
 }
