@@ -173,7 +173,7 @@ int run(int argc, char** argv)
     for (unsigned i = 0; i < workers_count; i++)
         workers.push_back(std::make_unique<Worker>(static_cast<WorkerId>(i), shared,
                                                    counters.region->blocks[i], options.max_flows,
-                                                   seeds[1]));
+                                                   seeds[1], options.flow_timeouts));
 
     struct sigaction action
     {

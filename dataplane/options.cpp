@@ -2,15 +2,45 @@
 #include "dataplane/options.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 #include "dataplane/api/bounds.h"
 
 namespace sandgate::dp {
 
+namespace {
+
+// NAME=SECONDS into the field of that name.
+void set_flow_timeout(FlowTimeouts& timeouts, const std::string& text)
+{
+    const size_t equals = text.find('=');
+    for (const FlowTimeoutName& known : kFlowTimeoutNames) {
+        if (text.substr(0, equals) != known.name)
+            continue;
+        uint32_t seconds = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data() + equals + 1, end, seconds);
+        if (equals == std::string::npos || error != std::errc() || stop != end ||
+            seconds > kMostFlowTimeoutSeconds)
+            break;
+        timeouts.*known.field = seconds * 1000;
+        return;
+    }
+    std::string names;
+    for (const FlowTimeoutName& known : kFlowTimeoutNames)
+        names += (names.empty() ? "" : ", ") + std::string(known.name);
+    throw CLI::ValidationError("--flow-timeout", "'" + text +
+                                                     "' is not NAME=SECONDS with at most " +
+                                                     std::to_string(kMostFlowTimeoutSeconds) +
+                                                     " s and one of the names " + names);
+}
+
+}  // namespace
+
 Options parse_options(int argc, char** argv)
 {
     Options options;
-    std::vector<std::string> ports;
+    std::vector<std::string> ports, flow_timeouts;
     bool has_no_hugepages = false;
     CLI::App app(
         "The packet path of Sandgate. Start it with: sandgate-dataplane $(sandgate dataplane-args "
@@ -35,6 +65,8 @@ Options parse_options(int argc, char** argv)
         ->check(CLI::Range(api::kSessionSlots.least, api::kSessionSlots.most));
     app.add_option("--max-flows", options.max_flows, "flows per worker")
         ->check(CLI::Range(api::kFlowsPerWorker.least, api::kFlowsPerWorker.most));
+    app.add_option("--flow-timeout", flow_timeouts,
+                   "NAME=SECONDS: how long a flow of that kind lives without a packet; repeat");
     app.add_option("--mbufs", options.mbufs, "packet buffers")
         ->check(CLI::Range(api::kPacketBuffers.least, api::kPacketBuffers.most));
     app.add_option("--mtu", options.mtu, "of the ports, bytes")->check(CLI::Range(1280, 9000));
@@ -56,6 +88,7 @@ Options parse_options(int argc, char** argv)
                 throw CLI::ValidationError("--port", "'" + text + "' is not NAME=ROLES=DEVICE");
             options.ports.push_back({text.substr(0, first), text.substr(second + 1)});
         }
+        for (const std::string& text : flow_timeouts) set_flow_timeout(options.flow_timeouts, text);
     } catch (const CLI::ParseError& error) {
         std::exit(app.exit(error) == 0 ? 0 : 2);
     }

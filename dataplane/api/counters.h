@@ -41,6 +41,7 @@ struct alignas(64) CounterBlock
         cookies_received;
     Counter keepalives_sent, keepalives_received, roamed;
     Counter fragments_made, icmp_sent;
+    Counter flows_revoked;  // of flows_ended: no rule allowed them any more
 };
 
 struct CountersRegion

@@ -67,7 +67,12 @@ namespace sandgate::api {
     X(kSessionTableFull, session_table_full, "No session slot is free.") \
     X(kUnknownProtocol, unknown_protocol, "A frame for one of the port's own addresses that it does not serve.") \
     X(kNeighbourMalformed, neighbour_malformed, "An ARP or neighbour discovery message that breaks its rules.") \
-    X(kKeepalive, keepalive, "An authentic empty packet: nothing to forward, counted as received.")
+    X(kKeepalive, keepalive, "An authentic empty packet: nothing to forward, counted as received.") \
+    X(kTcpBadFlags, tcp_bad_flags, "A TCP segment with flags that no TCP sends together.") \
+    X(kTcpOutOfState, tcp_out_of_state, "A TCP segment that its connection cannot have in its state.") \
+    X(kTcpOutOfWindow, tcp_out_of_window, "A TCP segment whose numbers lie outside its connection.") \
+    X(kFlowNotOpened, flow_not_opened, "The packet belongs to no flow and opens none.") \
+    X(kIcmpTypeRefused, icmp_type_refused, "An ICMP message that is neither an echo nor an error of a flow.")
 // clang-format on
 
 enum class DropReason : uint8_t

@@ -14,7 +14,8 @@ FlowTable::FlowTable(uint32_t capacity, uint64_t seed)
       buckets_(std::bit_ceil(std::max(capacity / 4, 16u))),
       bucket_mask_(static_cast<uint32_t>(buckets_.size() - 1)),
       flows_(capacity),
-      cold_(capacity)
+      cold_(capacity),
+      free_(capacity)
 {
     for (Bucket& bucket : buckets_)
         for (uint32_t& flow : bucket.flows) flow = kNone;
@@ -44,19 +45,13 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
         for (unsigned i = 0; i < kPerBucket; i++) {
             if (bucket.flows[i] != kNone)
                 continue;
-            uint32_t index = first_free_;
-            if (index != kNone)
-                first_free_ = flows_[index].next_free;
-            else
-                index = fresh_++;
+            const uint32_t index = free_count_ != 0 ? free_[--free_count_] : fresh_++;
             bucket.tags[i] = hash;
             bucket.flows[i] = index;
             for (unsigned passed = 0; passed < probe; passed++)
                 buckets_[(hash + passed) & bucket_mask_].passed++;
             Flow& flow = flows_[index];
-            flow.key = key;
-            flow.hash = hash;
-            restart(&flow, now_ns);
+            begin(flow, cold_[index], key, hash, now_ns);
             used_++;
             return &flow;
         }
@@ -66,32 +61,44 @@ Flow* FlowTable::insert(const FlowKey& key, uint32_t hash, uint64_t now_ns)
 
 void FlowTable::restart(Flow* flow, uint64_t now_ns)
 {
+    FlowCold& cold = cold_of(flow);
     const FlowKey key = flow->key;
-    const uint32_t hash = flow->hash;
-    *flow = Flow{};
-    flow->key = key;
-    flow->hash = hash;
-    flow->state = kFlowOpening;
-    flow->last_seen_ms = static_cast<uint32_t>(now_ns / 1'000'000);
-    cold_of(flow) = FlowCold{};
-    cold_of(flow).start_ns = now_ns;
+    begin(*flow, cold, key, cold.hash, now_ns);
+}
+
+// Writes both halves whole and reads neither: their lines may still be on their way.
+void FlowTable::begin(Flow& flow, FlowCold& cold, const FlowKey& key, uint32_t hash,
+                      uint64_t now_ns)
+{
+    const uint64_t now_ms = now_ns / 1'000'000;
+    Flow fresh;
+    fresh.key = key;
+    fresh.state = kFlowOpening;
+    fresh.last_seen_ms = static_cast<uint32_t>(now_ms);
+    flow = fresh;
+    FlowCold fresh_cold;
+    fresh_cold.hash = hash;
+    fresh_cold.start_s = static_cast<uint32_t>(now_ms / 1000);
+    fresh_cold.start_ms = static_cast<uint16_t>(now_ms % 1000);
+    cold = fresh_cold;
 }
 
 void FlowTable::erase(Flow* flow)
 {
     const auto index = static_cast<uint32_t>(flow - flows_.data());
+    const uint32_t hash = cold_[index].hash;
     for (unsigned probe = 0; probe < kMaxProbes; probe++) {
-        Bucket& bucket = buckets_[(flow->hash + probe) & bucket_mask_];
+        Bucket& bucket = buckets_[(hash + probe) & bucket_mask_];
         for (unsigned i = 0; i < kPerBucket; i++) {
             if (bucket.flows[i] != index)
                 continue;
             bucket.flows[i] = kNone;
             for (unsigned passed = 0; passed < probe; passed++)
-                buckets_[(flow->hash + passed) & bucket_mask_].passed--;
+                buckets_[(hash + passed) & bucket_mask_].passed--;
             flow->state = kFlowFree;
-            flow->next_free = first_free_;
-            first_free_ = index;
+            free_[free_count_++] = index;
             used_--;
+            erased_++;
             return;
         }
     }
@@ -99,16 +106,30 @@ void FlowTable::erase(Flow* flow)
 
 namespace {
 
+uint32_t tcp_timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
+{
+    if ((flow.marks & (reset_of(kOpener) | reset_of(kAnswerer))) != 0)
+        return timeouts.tcp_closed_ms;
+    switch (flow.state) {
+        case kFlowEstablished:
+            return timeouts.tcp_established_ms;
+        case kFlowClosing:
+            return timeouts.tcp_closing_ms;
+        case kFlowClosed:
+            return timeouts.tcp_closed_ms;
+        default:
+            return timeouts.tcp_opening_ms;
+    }
+}
+
 uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
 {
     switch (flow.key.protocol()) {
         case 6:
-            if (flow.state == kFlowClosing)
-                return timeouts.tcp_closing_ms;
-            return flow.state == kFlowEstablished ? timeouts.tcp_established_ms
-                                                  : timeouts.tcp_opening_ms;
+            return tcp_timeout_of(flow, timeouts);
         case 17:
-            return timeouts.udp_ms;
+            return flow.state == kFlowOpening ? timeouts.udp_opening_ms
+                                              : timeouts.udp_established_ms;
         case 1:
         case 58:
             return timeouts.icmp_ms;
@@ -119,19 +140,18 @@ uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
 
 }  // namespace
 
-uint32_t FlowTable::age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts)
+bool has_timed_out(const Flow& flow, uint32_t now_ms, const FlowTimeouts& timeouts)
 {
-    uint32_t ended = 0;
-    for (uint32_t i = 0; i < limit && used_ != 0; i++) {
-        if (sweep_ >= fresh_)
-            sweep_ = 0;
-        Flow& flow = flows_[sweep_++];
-        if (flow.state != kFlowFree && now_ms - flow.last_seen_ms > timeout_of(flow, timeouts)) {
-            erase(&flow);
-            ended++;
-        }
-    }
-    return ended;
+    return now_ms - flow.last_seen_ms > timeout_of(flow, timeouts);
+}
+
+std::span<Flow> FlowTable::walk(uint32_t limit)
+{
+    if (walked_ >= fresh_)
+        walked_ = 0;
+    const std::span<Flow> next(flows_.data() + walked_, std::min(limit, fresh_ - walked_));
+    walked_ += static_cast<uint32_t>(next.size());
+    return next;
 }
 
 }  // namespace sandgate::dp

@@ -1,7 +1,7 @@
 // The flows of one worker: identity and inner 5-tuple on one side, rule and policy epoch on the
 // other. One writer and reader, the owning worker; nothing here is shared. An entry is 64 bytes hot
-// (read for every packet) and 64 cold (counters, written once per run). All memory is taken when
-// the table is made.
+// (read for every packet) and 64 cold (counters, written for every packet that passes). All memory
+// is taken when the table is made.
 #pragma once
 
 #include <emmintrin.h>
@@ -9,10 +9,11 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <vector>
+#include <span>
 
 #include "dataplane/api/ids.h"
+#include "dataplane/flow/flow_timeouts.h"
+#include "dataplane/flow/huge_array.h"
 #include "dataplane/policy/address_table.h"
 
 namespace sandgate::dp {
@@ -36,6 +37,7 @@ struct FlowKey
     }
     uint16_t agent_port() const { return static_cast<uint16_t>(ends); }
     uint16_t peer_port() const { return static_cast<uint16_t>(ends >> 16); }
+    api::IdentityId identity() const { return (ends >> 32) & api::kMaxIdentity; }
     uint8_t protocol() const { return static_cast<uint8_t>(ends >> 56); }
     // By words: a call of memcmp costs more than the comparison.
     bool operator==(const FlowKey& other) const
@@ -52,10 +54,23 @@ static_assert(sizeof(FlowKey) == 40);
 enum FlowState : uint8_t
 {
     kFlowFree = 0,
-    kFlowOpening = 1,      // packets in one direction only
-    kFlowEstablished = 2,  // packets in both directions
-    kFlowClosing = 3,      // TCP: RST, or FIN from both ends
+    kFlowOpening = 1,      // packets in one direction only; TCP: SYN sent
+    kFlowEstablished = 2,  // packets in both directions; TCP: the handshake is complete
+    // TCP alone, see tcp_state.h.
+    kFlowAnswered = 3,  // SYN received: the SYN has its answer
+    kFlowPickedUp = 4,  // begun in the middle, packets of one side only
+    kFlowClosing = 5,   // FIN from one end
+    kFlowClosed = 6,    // RST, or FIN from both ends
 };
+
+// What TCP remembers of either end; `side` is 0 for the opener and 1 for the answerer.
+constexpr uint8_t kOpener = 0, kAnswerer = 1;
+constexpr uint8_t fin_of(unsigned side) { return static_cast<uint8_t>(1u << side); }
+constexpr uint8_t seen_of(unsigned side) { return static_cast<uint8_t>(4u << side); }
+// A reset of this side lay in the window, but not where only its real sender knows to put it.
+constexpr uint8_t reset_of(unsigned side) { return static_cast<uint8_t>(16u << side); }
+// A SYN of the opener came while the connection seemed to live: FlowCold::next_syn_end.
+constexpr uint8_t kSynAgain = 64;
 
 struct alignas(64) Flow
 {
@@ -63,12 +78,15 @@ struct alignas(64) Flow
     api::RuleId rule = 0;
     uint32_t epoch = 0;  // low bits of the policy epoch that decided
     uint32_t last_seen_ms = 0;
-    uint32_t hash = 0;
+    union {
+        // TCP: where the text ends that each side has sent, by side.
+        uint32_t end[2] = {};
+        uint32_t unanswered;  // ICMP echo: requests that had no reply yet
+    };
     uint8_t state = kFlowFree;
     uint8_t direction = 0;  // api::MatchDirection: who opened it
-    uint8_t fins = 0;       // bit 0: the agent sent FIN; bit 1: the peer did
-    uint8_t zero = 0;
-    uint32_t next_free = 0;
+    uint8_t marks = 0;      // TCP: fin_of, seen_of, reset_of, kSynAgain
+    uint8_t scales = 0;     // TCP: window scales, the opener's in the low half
 };
 static_assert(sizeof(Flow) == 64);
 
@@ -76,22 +94,17 @@ struct alignas(64) FlowCold
 {
     uint64_t packets[2] = {};  // [0] from the agent, [1] to the agent
     uint64_t bytes[2] = {};
-    uint64_t start_ns = 0;
-    uint8_t tcp_flags[2] = {};
-    uint8_t reserved_[6] = {};
+    uint32_t start_s = 0;  // of the monotonic clock
+    uint16_t start_ms = 0;
+    uint8_t tcp_flags[2] = {};  // every flag that was seen, as packets[] are counted
+    uint32_t next_syn_end = 0;  // with kSynAgain: where that SYN ends
+    uint32_t hash = 0;
     uint32_t side_tables[4] = {};  // indexes for NAT, pins, held packets, evidence
 };
 static_assert(sizeof(FlowCold) == 64);
 
-struct FlowTimeouts
-{
-    uint32_t tcp_established_ms = 7'440'000;  // RFC 5382 REQ-5: not less than 2 h 4 min
-    uint32_t tcp_opening_ms = 240'000;
-    uint32_t tcp_closing_ms = 10'000;
-    uint32_t udp_ms = 120'000;  // RFC 4787 REQ-5
-    uint32_t icmp_ms = 60'000;  // RFC 5508 REQ-1
-    uint32_t other_ms = 600'000;
-};
+// Whether a flow was silent for longer than its protocol and state allow.
+bool has_timed_out(const Flow& flow, uint32_t now_ms, const FlowTimeouts& timeouts);
 
 class FlowTable
 {
@@ -119,6 +132,22 @@ class FlowTable
             rte_prefetch0(&flows_[bucket.flows[std::countr_zero(found)]]);
     }
 
+    // The line that is written for each packet beside the entry.
+    void prefetch_cold(const Flow* flow) const
+    {
+        rte_prefetch0(&cold_[static_cast<size_t>(flow - flows_.data())]);
+    }
+    // The entry that insert() will take after `before` others.
+    void prefetch_free(uint32_t before) const
+    {
+        const uint32_t index =
+            before < free_count_ ? free_[free_count_ - 1 - before] : fresh_ + before - free_count_;
+        if (index >= flows_.size())
+            return;
+        rte_prefetch0(&flows_[index]);
+        rte_prefetch0(&cold_[index]);
+    }
+
     Flow* find(const FlowKey& key, uint32_t hash);
     // nullptr when the table is full; the caller refuses the packet by name.
     Flow* insert(const FlowKey& key, uint32_t hash, uint64_t now_ns);
@@ -126,10 +155,15 @@ class FlowTable
     // The same key again, as a new flow: nothing of the old one is left.
     void restart(Flow* flow, uint64_t now_ns);
     FlowCold& cold_of(const Flow* flow) { return cold_[flow - flows_.data()]; }
+    // Grows with each erase(). While it stands still, every Flow* that find() gave is valid.
+    uint64_t erased() const { return erased_; }
 
-    // Looks at up to `limit` entries and ends the ones that were silent too long. Returns how many
-    // ended.
-    uint32_t age(uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts);
+    // The next entries of a walk over all, free ones among them; after the last comes the first.
+    // At most `limit`, fewer at the end, none when the table was never used. The caller may end
+    // any of them.
+    std::span<Flow> walk(uint32_t limit);
+    // Entries on the way of one whole walk, as of now.
+    uint32_t walk_length() const { return fresh_; }
 
     uint32_t used() const { return used_; }
     uint32_t capacity() const { return static_cast<uint32_t>(flows_.size()); }
@@ -161,15 +195,21 @@ class FlowTable
         }
     };
 
+    static void begin(Flow& flow, FlowCold& cold, const FlowKey& key, uint32_t hash,
+                      uint64_t now_ns);
+
     uint64_t seed_;
-    std::vector<Bucket> buckets_;
+    HugeArray<Bucket> buckets_;
     uint32_t bucket_mask_;
-    std::vector<Flow> flows_;
-    std::vector<FlowCold> cold_;
-    uint32_t first_free_ = kNone;
+    HugeArray<Flow> flows_;
+    HugeArray<FlowCold> cold_;
+    // Entries that were used and are free: a stack, so that the next ones are known in advance.
+    HugeArray<uint32_t> free_;
+    uint32_t free_count_ = 0;
     uint32_t fresh_ = 0;  // entries from here on were never used
     uint32_t used_ = 0;
-    uint32_t sweep_ = 0;
+    uint32_t walked_ = 0;  // where the walk goes on
+    uint64_t erased_ = 0;
 };
 
 }  // namespace sandgate::dp

@@ -1,5 +1,6 @@
 // identify: every packet gets the row of the agent that it is accounted to. The sender's for what
 // came out of a tunnel; the receiver's for everything else.
+#include "dataplane/pipeline/flow_decision.h"
 #include "dataplane/pipeline/pipeline.h"
 #include "dataplane/pipeline/replies.h"
 
@@ -16,11 +17,8 @@ DropReason identity_fault(const Worker& w, const PolicyView& policy, Packet& pac
     packet.row = policy.find_agent(packet.agent->identity);
     if (packet.row == nullptr)
         return DropReason::kNoSuchAgent;
-    const bool is_expired = packet.row->expires_unix != 0 &&
-                            static_cast<int64_t>(w.unix_seconds) >= packet.row->expires_unix;
-    if ((packet.row->flags & api::kAgentEnabled) == 0 || is_expired)
-        return DropReason::kAgentDisabled;
-    return DropReason::kNone;
+    return is_agent_in_force(*packet.row, w.unix_seconds) ? DropReason::kNone
+                                                          : DropReason::kAgentDisabled;
 }
 
 // What seal_packets will read of the agent, some stages from here.

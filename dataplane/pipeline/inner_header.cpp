@@ -3,6 +3,7 @@
 
 #include <rte_byteorder.h>
 
+#include "dataplane/flow/tcp_state.h"
 #include "dataplane/policy/rule_match.h"
 
 #include "dataplane/pipeline/forbidden.h"  // last
@@ -105,18 +106,56 @@ DropReason read_ip(IpFields& ip, const uint8_t* data, uint32_t available, bool i
     }
 }
 
-// Reads ports, or an echo's identifier in their place, of a transport header with `available`
-// bytes.
+enum class IcmpKind : uint8_t
+{
+    kRequest,  // echo
+    kReply,
+    kError,
+    kOther,
+};
+
+// Source quench (RFC 6633) and redirect are errors of no use to anybody here: an agent has one way
+// out, and who tells it another one wants to lead it astray.
+IcmpKind kind_of_icmp(uint8_t protocol, uint8_t type)
+{
+    switch (protocol << 8 | type) {
+        case kIcmp << 8 | 8:
+        case kIcmp6 << 8 | 128:
+            return IcmpKind::kRequest;
+        case kIcmp << 8 | 0:
+        case kIcmp6 << 8 | 129:
+            return IcmpKind::kReply;
+        case kIcmp << 8 | 3:
+        case kIcmp << 8 | 11:
+        case kIcmp << 8 | 12:
+        case kIcmp6 << 8 | 1:
+        case kIcmp6 << 8 | 2:
+        case kIcmp6 << 8 | 3:
+        case kIcmp6 << 8 | 4:
+            return IcmpKind::kError;
+        default:
+            return IcmpKind::kOther;
+    }
+}
+
+// Reads the ports. An echo's identifier is the port of who asks, so that a request and its reply
+// are of one flow, and two ends that ask each other with one identifier have two.
 void read_ports(uint8_t protocol, const uint8_t* transport, uint16_t& source, uint16_t& destination)
 {
+    source = destination = 0;
     if (has_ports(protocol)) {
         source = read16(transport);
         destination = read16(transport + 2);
         return;
     }
-    const bool is_echo4 = protocol == kIcmp && (transport[0] == 8 || transport[0] == 0);
-    const bool is_echo6 = protocol == kIcmp6 && (transport[0] == 128 || transport[0] == 129);
-    source = destination = is_echo4 || is_echo6 ? read16(transport + 4) : 0;
+    if (protocol != kIcmp && protocol != kIcmp6)
+        return;
+    const IcmpKind kind = kind_of_icmp(protocol, transport[0]);
+    const uint16_t identifier = read16(transport + 4);
+    if (kind == IcmpKind::kRequest || kind == IcmpKind::kReply) {
+        source = kind == IcmpKind::kRequest ? identifier : kEchoAnswerPort;
+        destination = kind == IcmpKind::kRequest ? kEchoAnswerPort : identifier;
+    }
 }
 
 // An ICMP error belongs to the flow of the packet that it quotes.
@@ -128,6 +167,7 @@ DropReason read_quoted(Packet& packet, const uint8_t* quoted, uint32_t available
         return DropReason::kIcmpUnrelated;
     if (available < ip.header_bytes + 8 || ip.source != packet.destination)
         return DropReason::kIcmpUnrelated;
+    packet.quoted_transport = static_cast<uint16_t>(quoted + ip.header_bytes - packet.inner);
     uint16_t from, to;
     read_ports(ip.protocol, quoted + ip.header_bytes, from, to);
     packet.flags |= kIcmpError;
@@ -136,13 +176,6 @@ DropReason read_quoted(Packet& packet, const uint8_t* quoted, uint32_t available
     packet.source_port = to;
     packet.destination_port = from;
     return DropReason::kNone;
-}
-
-bool is_icmp_error(uint8_t protocol, uint8_t type)
-{
-    if (protocol == kIcmp)
-        return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
-    return protocol == kIcmp6 && type < 128;
 }
 
 }  // namespace
@@ -177,13 +210,22 @@ DropReason read_inner(Packet& packet, uint8_t* data, uint32_t available)
         return DropReason::kInnerMalformed;
     if (is_icmp && ip.source.is_v4() != (ip.protocol == kIcmp))
         return DropReason::kInnerMalformed;
-    if (is_icmp && is_icmp_error(ip.protocol, transport[0]))
+    const IcmpKind kind = is_icmp ? kind_of_icmp(ip.protocol, transport[0]) : IcmpKind::kOther;
+    if (kind == IcmpKind::kError)
         return read_quoted(packet, transport + 8, transport_bytes - 8);
-    if (ip.protocol == kTcp)
+    if (is_icmp && kind == IcmpKind::kOther)
+        return DropReason::kIcmpTypeRefused;
+    if (ip.protocol == kTcp) {
+        const uint32_t header = (transport[12] >> 4) * 4u;
+        if (header < 20 || header > transport_bytes)
+            return DropReason::kInnerMalformed;
         packet.tcp_flags = transport[13];
+        if (!are_sane_tcp_flags(packet.tcp_flags))
+            return DropReason::kTcpBadFlags;
+    }
     if (!is_icmp)
         packet.flags |= kHasPorts;
-    else if (transport[0] == 8 || transport[0] == 128)
+    else if (kind == IcmpKind::kRequest)
         packet.flags |= kIsIcmpEchoRequest;
     read_ports(ip.protocol, transport, packet.source_port, packet.destination_port);
     return DropReason::kNone;
@@ -257,42 +299,44 @@ DropReason merge_ecn(Packet& packet)
     return DropReason::kNone;
 }
 
-void clamp_mss(Packet& packet, uint16_t mtu)
+uint8_t* find_tcp_option(uint8_t* tcp, uint8_t kind, uint8_t bytes)
 {
-    constexpr uint8_t kSyn = 0x02;
-    if (packet.protocol != kTcp || (packet.flags & kIcmpError) != 0 ||
-        (packet.tcp_flags & kSyn) == 0)
-        return;
-    uint8_t* tcp = packet.inner + packet.inner_header_bytes;
-    const uint32_t available = packet.inner_bytes - packet.inner_header_bytes;
     const uint32_t header = (tcp[12] >> 4) * 4u;
-    if (header < 20 || header > available)
-        return;
-    const auto most = static_cast<uint16_t>(mtu - ((packet.inner[0] >> 4) == 4 ? 40 : 60));
     for (uint32_t at = 20; at + 1 < header;) {
         if (tcp[at] == 0)
-            return;
+            return nullptr;
         if (tcp[at] == 1) {
             at++;
             continue;
         }
-        const uint8_t bytes = tcp[at + 1];
-        if (bytes < 2 || at + bytes > header)
-            return;
-        if (tcp[at] == 2 && bytes == 4) {
-            const uint16_t mss = read16(tcp + at + 2);
-            if (mss <= most)
-                return;
-            // An option may start at an odd offset; then its bytes lie in two words of the sum,
-            // swapped.
-            const bool is_odd = (at + 2) % 2 != 0;
-            const auto swap = [&](uint16_t v) { return is_odd ? rte_bswap16(v) : v; };
-            write16(tcp + at + 2, most);
-            write16(tcp + 16, updated_checksum(read16(tcp + 16), swap(mss), swap(most)));
-            return;
-        }
-        at += bytes;
+        const uint8_t length = tcp[at + 1];
+        if (length < 2 || at + length > header)
+            return nullptr;
+        if (tcp[at] == kind && length == bytes)
+            return tcp + at;
+        at += length;
     }
+    return nullptr;
+}
+
+void clamp_mss(Packet& packet, uint16_t mtu)
+{
+    if (packet.protocol != kTcp || (packet.flags & kIcmpError) != 0 ||
+        (packet.tcp_flags & kSyn) == 0)
+        return;
+    uint8_t* tcp = packet.inner + packet.inner_header_bytes;
+    uint8_t* option = find_tcp_option(tcp, 2, 4);
+    if (option == nullptr)
+        return;
+    const auto most = static_cast<uint16_t>(mtu - ((packet.inner[0] >> 4) == 4 ? 40 : 60));
+    const uint16_t mss = read16(option + 2);
+    if (mss <= most)
+        return;
+    // An option may start at an odd offset; then its bytes lie in two words of the sum, swapped.
+    const bool is_odd = (option - tcp) % 2 != 0;
+    const auto swap = [&](uint16_t v) { return is_odd ? rte_bswap16(v) : v; };
+    write16(option + 2, most);
+    write16(tcp + 16, updated_checksum(read16(tcp + 16), swap(mss), swap(most)));
 }
 
 }  // namespace sandgate::dp

@@ -9,6 +9,10 @@
 
 namespace sandgate::dp {
 
+// In place of the port of who answers an echo; an identifier could be the same, and classify asks
+// for the direction, too.
+constexpr uint16_t kEchoAnswerPort = 0xffff;
+
 // Fills the inner fields of a packet from the bytes at `data`, of which `available` may be read;
 // trailing bytes behind the IP length (padding) are left out. Returns the fault, or kNone. With an
 // ICMP error, protocol and ports are those of the quoted packet, turned into the direction of the
@@ -28,6 +32,9 @@ uint8_t traffic_class_of(const uint8_t* inner);
 uint8_t hop_limit_of(const uint8_t* inner);
 // Decrements the hop limit and repairs the IPv4 checksum. The hop limit is greater than 0.
 void decrement_hop_limit(uint8_t* inner);
+
+// The first option of this kind and length in a TCP header that read_inner() accepted, or nullptr.
+uint8_t* find_tcp_option(uint8_t* tcp, uint8_t kind, uint8_t bytes);
 
 // Lowers the MSS option of a TCP SYN to what fits `mtu` bytes of IP packet (never raises it) and
 // repairs the checksum.

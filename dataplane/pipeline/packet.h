@@ -84,6 +84,9 @@ struct Packet
     uint32_t flow_hash = 0;
     api::RuleId rule = 0;
     api::DropReason verdict = api::DropReason::kNone;
+    // With kIcmpError: where the quoted transport header begins, 8 bytes at least, counted from
+    // `inner`. parse_outer or check_inner, as the inner fields above.
+    uint16_t quoted_transport = 0;
 
     // route
     Agent* to = nullptr;  // the agent that gets it sealed; nullptr: leaves by `egress` in the clear

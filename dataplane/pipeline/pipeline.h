@@ -12,6 +12,10 @@ void run_burst(Worker& w, const PolicyView& policy, Burst& burst);
 // The same from a later stage on, for packets that an exit brought back.
 void resume_burst(Stage stage, Worker& w, const PolicyView& policy, Burst& burst);
 
+// A slice of the walk over the worker's flows, once per turn of the loop and between bursts: at
+// most 64 entries, of which it ends those that are over or that no rule allows any more.
+void sweep_flows(Worker& w, const PolicyView& policy);
+
 // The stages, one file each.
 void parse_outer(Worker& w, const PolicyView& policy, Burst& burst);
 void find_owners(Worker& w, const PolicyView& policy, Burst& burst);

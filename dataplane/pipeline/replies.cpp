@@ -2,6 +2,7 @@
 // packet.
 #include "dataplane/pipeline/replies.h"
 
+#include "dataplane/flow/tcp_state.h"
 #include "dataplane/pipeline/inner_header.h"
 
 #include "dataplane/pipeline/forbidden.h"  // last
@@ -11,7 +12,6 @@ namespace sandgate::dp {
 namespace {
 
 constexpr uint8_t kTcp = 6;
-constexpr uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kAck = 0x10;
 
 void write16(uint8_t* p, uint32_t value)
 {
@@ -68,7 +68,7 @@ uint32_t write_reset(Packet& packet, uint8_t* out)
     const uint8_t* segment = packet.inner + packet.inner_header_bytes;
     const uint32_t bytes = packet.inner_bytes - packet.inner_header_bytes;
     const uint32_t header = (segment[12] >> 4) * 4u;
-    const uint32_t text = bytes - std::min(header, bytes);  // nobody checked the data offset
+    const uint32_t text = bytes - header;
     const uint32_t consumed =
         text + ((packet.tcp_flags & kSyn) != 0 ? 1 : 0) + ((packet.tcp_flags & kFin) != 0 ? 1 : 0);
     const bool has_ack = (packet.tcp_flags & kAck) != 0;

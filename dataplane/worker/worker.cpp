@@ -17,8 +17,6 @@ namespace sandgate::dp {
 
 namespace {
 
-constexpr uint32_t kFlowsAgedPerPoll = 64;
-
 // The first valid policy has not come yet: nothing passes, nothing leaks.
 void drop_all(Worker& w, rte_mbuf** mbufs, unsigned count)
 {
@@ -163,6 +161,7 @@ void run_worker(Worker& w, bool is_adaptive)
     Idle idle;
     crypto::prepare_thread();
     uint64_t next_wall_clock_ns = 0;
+    w.pick_up_until_ns = clock.now_ns() + uint64_t{w.timeouts.tcp_pick_up_ms} * 1'000'000;
     rte_rcu_qsbr_thread_online(w.shared.qsbr, w.id);
     while (!w.shared.is_stopping.load(std::memory_order_relaxed)) {
         const uint64_t started = rte_rdtsc();
@@ -180,18 +179,17 @@ void run_worker(Worker& w, bool is_adaptive)
         poll_handed_over(w, policy);
         poll_mailbox(w, policy);
         flush_transmit(w);
-        const uint32_t ended =
-            w.flows.age(kFlowsAgedPerPoll, static_cast<uint32_t>(w.now_ns / 1'000'000), w.timeouts);
-        if (ended != 0)
-            api::add(w.counters.flows_ended, ended);
+        if (policy != nullptr)
+            sweep_flows(w, *policy);
         rte_rcu_qsbr_quiescent(w.shared.qsbr, w.id);
 
         const bool was_busy =
             waiting != 0 || w.counters.burst_packets.load(std::memory_order_relaxed) != work_before;
         api::add(was_busy ? w.counters.busy_cycles : w.counters.idle_polls,
                  was_busy ? rte_rdtsc() - started : 1);
+        // A revoked flow does not wait for a nap to end.
         if (is_adaptive)
-            idle.note(was_busy);
+            idle.note(was_busy || w.flow_review.left != 0);
     }
     rte_rcu_qsbr_thread_offline(w.shared.qsbr, w.id);
 }

@@ -67,12 +67,24 @@ struct TransmitQueue
     unsigned count = 0;
 };
 
+// The pass that decides flows again whose row of the policy changed (sweep_flows.cpp).
+struct FlowReview
+{
+    uint32_t epoch = 0;    // low bits of the policy's that the last pass was begun for
+    uint32_t left = 0;     // entries that it has not looked at
+    uint64_t next_ns = 0;  // when the next one begins without a new policy
+};
+
 // writer of every field but the shared ones: the worker's own thread
 struct Worker
 {
     Worker(WorkerId worker_id, Shared& shared_state, api::CounterBlock& counter_block,
-           uint32_t max_flows, uint64_t seed)
-        : id(worker_id), shared(shared_state), counters(counter_block), flows(max_flows, seed)
+           uint32_t max_flows, uint64_t seed, const FlowTimeouts& flow_timeouts = {})
+        : id(worker_id),
+          shared(shared_state),
+          counters(counter_block),
+          flows(max_flows, seed),
+          timeouts(flow_timeouts)
     {
     }
 
@@ -80,12 +92,14 @@ struct Worker
     Shared& shared;
     api::CounterBlock& counters;  // its own cache lines; readers: control
     FlowTable flows;
-    FlowTimeouts timeouts;
+    const FlowTimeouts timeouts;
+    FlowReview flow_review;
     OpenBudget open_budget;
     TokenBucket icmp_tokens{1000, 1000};  // ICMP errors and resets: 1,000 per second
 
-    uint64_t now_ns = 0;        // monotonic; read once per burst
-    uint64_t unix_seconds = 0;  // coarse; for expiries
+    uint64_t now_ns = 0;            // monotonic; read once per burst
+    uint64_t unix_seconds = 0;      // coarse; for expiries
+    uint64_t pick_up_until_ns = 0;  // until then TCP connections may be picked up in their middle
     uint16_t next_ip_id = 0;
 
     // Packets made while a burst runs (replies, fragments); they run at its end.

@@ -89,8 +89,7 @@ TEST(PacketPath, allocates_nothing_over_a_million_packets)
         is_counting = true;
         run_burst(world.w(), *world.policy, burst);
         flush_transmit(world.w());
-        world.w().flows.age(64, static_cast<uint32_t>(world.w().now_ns / 1'000'000),
-                            world.w().timeouts);
+        sweep_flows(world.w(), *world.policy);
         is_counting = false;
         world.pass(1000);
         for (const uint8_t port : {kWanPort, kLanPort, kHostPort}) {

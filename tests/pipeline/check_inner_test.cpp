@@ -27,6 +27,11 @@ TEST(CheckInner, names_each_refusal)
             .udp(1000, 1500)
             .bytes();
     };
+    const auto tcp_of = [](size_t at, uint8_t value) {
+        Bytes packet = between("10.9.1.1", kLanHost).tcp(1, 443, kSyn);
+        packet[20 + at] = value;
+        return packet;
+    };
     const auto endless = [] {
         auto builder = between("fd09::1:1", kLanHost6);
         for (int i = 0; i < 6; i++) builder.extension(60, Bytes(7));
@@ -90,6 +95,13 @@ TEST(CheckInner, names_each_refusal)
         {"UDP without its header", between("10.9.1.1", kLanHost).raw(17, pattern(7)),
          "inner_malformed"},
         {"TCP of 19 bytes", between("10.9.1.1", kLanHost).raw(6, pattern(19)), "inner_malformed"},
+        {"TCP with options behind its end", tcp_of(12, 0x60), "inner_malformed"},
+        {"TCP with a header of 16 bytes", tcp_of(12, 0x40), "inner_malformed"},
+        {"TCP without flags", tcp_of(13, 0), "tcp_bad_flags"},
+        {"SYN FIN", tcp_of(13, kSyn | kFin), "tcp_bad_flags"},
+        {"SYN RST", tcp_of(13, kSyn | kRst), "tcp_bad_flags"},
+        {"FIN without ACK", tcp_of(13, kFin), "tcp_bad_flags"},
+        {"every flag", tcp_of(13, 0xff), "tcp_bad_flags"},
         {"ICMPv6 within IPv4", between("10.9.1.1", kLanHost).raw(58, pattern(16)),
          "inner_malformed"},
     };

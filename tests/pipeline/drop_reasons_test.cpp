@@ -82,7 +82,9 @@ const std::map<DropReason, Provoked> kProvokedBy = {
      {"pipeline/classify_test.cpp", "Classify",
       "a_full_flow_table_refuses_new_flows_and_keeps_known_ones"}},
     {DropReason::kIcmpUnrelated,
-     {"pipeline/classify_test.cpp", "Classify", "icmp_errors_pass_with_the_flow_that_they_quote"}},
+     {"pipeline/icmp_test.cpp", "Icmp", "errors_pass_with_the_flow_that_they_quote"}},
+    {DropReason::kIcmpTypeRefused,
+     {"pipeline/icmp_test.cpp", "Icmp", "nothing_passes_but_echoes_and_errors_of_flows"}},
     {DropReason::kHostServiceNotDeclared,
      {"pipeline/classify_test.cpp", "Classify", "the_gateway_serves_what_it_declares"}},
     {DropReason::kNoRoute, {"pipeline/route_test.cpp", "Route", "refuses_what_no_port_leads_to"}},
@@ -119,6 +121,14 @@ const std::map<DropReason, Provoked> kProvokedBy = {
       "refuses_malformed_messages_by_name"}},
     {DropReason::kKeepalive,
      {"pipeline/sessions_test.cpp", "Sessions", "keepalives_confirm_and_end_there"}},
+    {DropReason::kTcpBadFlags,
+     {"pipeline/check_inner_test.cpp", "CheckInner", "names_each_refusal"}},
+    {DropReason::kTcpOutOfState,
+     {"pipeline/tcp_test.cpp", "Tcp", "a_connection_is_opened_from_one_side"}},
+    {DropReason::kTcpOutOfWindow,
+     {"pipeline/tcp_test.cpp", "Tcp", "strangers_change_nothing_with_what_they_guess"}},
+    {DropReason::kFlowNotOpened,
+     {"pipeline/tcp_test.cpp", "Tcp", "a_packet_of_no_connection_is_refused_and_its_sender_told"}},
 };
 
 // Counted by the handshake engine, so provoked by its own tests: these files name the constants.

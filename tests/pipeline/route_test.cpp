@@ -181,15 +181,14 @@ TEST(Route, clamps_the_mss_both_ways_and_never_raises_it)
                                  between(agent, host).tcp(1, 443, kSyn, {}, mss(value, position))));
                 EXPECT_EQ(mss_of(world.ip_of(world.sent(kLanPort).at(0), kLanPort)), expected)
                     << value;
-                world.receive(
-                    kLanPort,
-                    world.plain(
-                        between(host, agent).tcp(443, 1, kSyn | kAck, {}, mss(value, position))));
+                world.receive(kLanPort, world.plain(between(host, agent)
+                                                        .tcp(443, 1, kSyn | kAck, {},
+                                                             mss(value, position), 2000, 1001)));
                 EXPECT_EQ(mss_of(world.inner_of(world.sent(kWanPort).at(0), 1)), expected) << value;
                 // Without SYN it is no option of ours.
-                world.receive(
-                    kLanPort,
-                    world.plain(between(host, agent).tcp(443, 1, kAck, {}, mss(value, position))));
+                world.receive(kLanPort, world.plain(between(host, agent)
+                                                        .tcp(443, 1, kAck, {}, mss(value, position),
+                                                             2001, 1001)));
                 EXPECT_EQ(mss_of(world.inner_of(world.sent(kWanPort).at(0), 1)),
                           mss(value, position));
             }
@@ -300,7 +299,7 @@ TEST(Transmit, drops_by_name_what_a_port_does_not_take)
 {
     World world;
     const Bytes out = between("10.9.1.1", kLanHost).udp(1, 1000),
-                host = between("10.9.1.1", "10.9.0.1").tcp(1, 8080, kAck);
+                host = between("10.9.1.1", "10.9.0.1").tcp(1, 8080, kSyn);
     for (int i = 0; i < 1030; i++)
         world.receive(kWanPort, {world.sealed(1, out), world.sealed(1, host)});
     flush_transmit(world.w());

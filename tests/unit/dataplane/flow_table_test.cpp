@@ -29,6 +29,19 @@ Flow* insert(FlowTable& table, const FlowKey& key, uint64_t now_ns = 0)
 }
 Flow* find(FlowTable& table, const FlowKey& key) { return table.find(key, table.hash_of(key)); }
 
+// One slice of a walk that ends what was silent too long.
+uint32_t age(FlowTable& table, uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts)
+{
+    uint32_t ended = 0;
+    for (Flow& flow : table.walk(limit)) {
+        if (flow.state == kFlowFree || !has_timed_out(flow, now_ms, timeouts))
+            continue;
+        table.erase(&flow);
+        ended++;
+    }
+    return ended;
+}
+
 TEST(FlowTable, behaves_as_a_map)
 {
     FlowTable table(512, 99);
@@ -92,27 +105,36 @@ TEST(FlowTable, ages_each_flow_by_its_protocol_and_state)
     const FlowTimeouts timeouts;
     const struct
     {
-        uint8_t protocol, state;
+        uint8_t protocol, state, marks;
         uint32_t timeout_ms;
-    } cases[] = {{6, kFlowOpening, timeouts.tcp_opening_ms},
-                 {6, kFlowEstablished, timeouts.tcp_established_ms},
-                 {6, kFlowClosing, timeouts.tcp_closing_ms},
-                 {17, kFlowOpening, timeouts.udp_ms},
-                 {17, kFlowEstablished, timeouts.udp_ms},
-                 {1, kFlowOpening, timeouts.icmp_ms},
-                 {58, kFlowEstablished, timeouts.icmp_ms},
-                 {47, kFlowOpening, timeouts.other_ms}};
+    } cases[] = {{6, kFlowOpening, 0, timeouts.tcp_opening_ms},
+                 {6, kFlowAnswered, 0, timeouts.tcp_opening_ms},
+                 {6, kFlowPickedUp, 0, timeouts.tcp_opening_ms},
+                 {6, kFlowEstablished, 0, timeouts.tcp_established_ms},
+                 {6, kFlowEstablished, reset_of(kAnswerer), timeouts.tcp_closed_ms},
+                 {6, kFlowClosing, 0, timeouts.tcp_closing_ms},
+                 {6, kFlowClosed, 0, timeouts.tcp_closed_ms},
+                 {17, kFlowOpening, 0, timeouts.udp_opening_ms},
+                 {17, kFlowEstablished, 0, timeouts.udp_established_ms},
+                 {1, kFlowOpening, 0, timeouts.icmp_ms},
+                 {58, kFlowEstablished, 0, timeouts.icmp_ms},
+                 {47, kFlowOpening, 0, timeouts.other_ms}};
     EXPECT_GE(timeouts.tcp_established_ms, 2u * 3600 * 1000 + 4 * 60 * 1000) << "RFC 5382 REQ-5";
+    EXPECT_GE(timeouts.tcp_opening_ms, 4u * 60 * 1000) << "RFC 5382 REQ-5";
+    EXPECT_GE(timeouts.udp_opening_ms, 2u * 60 * 1000) << "RFC 4787 REQ-5";
+    EXPECT_GE(timeouts.icmp_ms, 60u * 1000) << "RFC 5508 REQ-1";
     for (const uint32_t start : {1000u, 0xffffff00u})  // the clock of milliseconds wraps
         for (const auto& c : cases) {
             FlowTable table(64, 1);
             const FlowKey key = key_of_number(1, c.protocol);
-            Flow* flow = insert(table, key, 77);
+            Flow* flow = insert(table, key, 77'123'456'789);
             flow->state = c.state;
+            flow->marks = c.marks;
             flow->last_seen_ms = start;
-            EXPECT_EQ(table.cold_of(flow).start_ns, 77u);
-            EXPECT_EQ(table.age(64, start + c.timeout_ms, timeouts), 0u);
-            EXPECT_EQ(table.age(64, start + c.timeout_ms + 1, timeouts), 1u);
+            EXPECT_EQ(table.cold_of(flow).start_s, 77u);
+            EXPECT_EQ(table.cold_of(flow).start_ms, 123u);
+            EXPECT_EQ(age(table, 64, start + c.timeout_ms, timeouts), 0u);
+            EXPECT_EQ(age(table, 64, start + c.timeout_ms + 1, timeouts), 1u);
             EXPECT_EQ(find(table, key), nullptr);
         }
 }
@@ -123,11 +145,25 @@ TEST(FlowTable, ages_all_in_slices_and_reuses_entries_clean)
     for (uint32_t n = 0; n < 256; n++)
         table.cold_of(insert(table, key_of_number(n))).packets[0] = 9;
     uint32_t ended = 0;
-    for (int slice = 0; slice < 40; slice++) ended += table.age(8, 200'000, FlowTimeouts{});
+    for (int slice = 0; slice < 40; slice++) ended += age(table, 8, 200'000, FlowTimeouts{});
+    EXPECT_EQ(table.erased(), 256u);
     EXPECT_EQ(ended, 256u);
     Flow* flow = insert(table, key_of_number(1), 5);
     EXPECT_EQ(table.cold_of(flow).packets[0], 0u);
-    EXPECT_EQ(flow->fins, 0);
+    EXPECT_EQ(flow->marks, 0);
+}
+
+TEST(FlowTable, walks_over_every_entry_again_and_again)
+{
+    FlowTable table(100, 1);
+    EXPECT_TRUE(table.walk(64).empty());
+    for (uint32_t n = 0; n < 70; n++) insert(table, key_of_number(n));
+    EXPECT_EQ(table.walk_length(), 70u);
+    std::map<const Flow*, int> seen;
+    for (int round = 0; round < 6; round++)
+        for (const Flow& flow : table.walk(32)) seen[&flow]++;
+    EXPECT_EQ(seen.size(), 70u);
+    for (const auto& [flow, times] : seen) EXPECT_EQ(times, 2);
 }
 
 }  // namespace

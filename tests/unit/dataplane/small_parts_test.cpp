@@ -1,9 +1,11 @@
-// Address table, neighbours, token bucket, open budget and the arithmetic of checksums.
+// Address table, neighbours, token bucket, open budget, the arithmetic of checksums and the command
+// line's timeouts.
 #include <gtest/gtest.h>
 
 #include <random>
 #include <thread>
 
+#include "dataplane/options.h"
 #include "dataplane/pipeline/inner_header.h"
 #include "dataplane/policy/address_table.h"
 #include "dataplane/slowpath/neighbours.h"
@@ -174,6 +176,31 @@ TEST(Checksum, agrees_with_rfc_1071_and_rfc_1624)
                       internet_checksum(bytes));
         }
     }
+}
+
+Options options_with(const char* timeout)
+{
+    std::vector<std::string> words = {
+        "sandgate-dataplane", "--control-socket", "x",    "--worker-core", "1", "--port",
+        "wan=wan=x",          "--flow-timeout",   timeout};
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    return parse_options(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(Options, set_one_timeout_of_flows_by_its_name)
+{
+    for (const FlowTimeoutName& known : kFlowTimeoutNames) {
+        const std::string text = std::string(known.name) + "=12345";
+        const FlowTimeouts timeouts = options_with(text.c_str()).flow_timeouts, defaults;
+        for (const FlowTimeoutName& other : kFlowTimeoutNames)
+            EXPECT_EQ(timeouts.*other.field,
+                      other.field == known.field ? 12'345'000 : defaults.*other.field)
+                << text << ": " << other.name;
+    }
+    for (const char* wrong : {"udp-opening", "udp-opening=", "udp-opening=x", "udp-opening=1x",
+                              "udp-opening=-1", "udp-opening=2592001", "udp=5", "=5", ""})
+        EXPECT_EXIT(options_with(wrong), testing::ExitedWithCode(2), "NAME=SECONDS") << wrong;
 }
 
 }  // namespace

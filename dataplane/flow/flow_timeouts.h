@@ -1,0 +1,45 @@
+// How long a flow lives without a packet, by protocol and state. Plain data: the command line fills
+// it in before the workers start.
+#pragma once
+
+#include <cstdint>
+
+namespace sandgate::dp {
+
+struct FlowTimeouts
+{
+    uint32_t tcp_opening_ms = 240'000;        // RFC 5382 REQ-5: not less than 4 min
+    uint32_t tcp_established_ms = 7'440'000;  // RFC 5382 REQ-5: not less than 2 h 4 min
+    uint32_t tcp_closing_ms = 240'000;        // as tcp_opening_ms
+    uint32_t tcp_closed_ms = 10'000;
+    uint32_t udp_opening_ms = 120'000;      // RFC 4787 REQ-5: not less than 2 min
+    uint32_t udp_established_ms = 300'000;  // RFC 4787 REQ-5: 5 min recommended
+    uint32_t icmp_ms = 60'000;              // RFC 5508 REQ-1
+    uint32_t other_ms = 600'000;
+    // No timeout: for so long after a worker's start a connection may be picked up in its middle.
+    // What lived silently before a restart would live for so long (decision 0012).
+    uint32_t tcp_pick_up_ms = 7'440'000;
+};
+
+struct FlowTimeoutName
+{
+    const char* name;  // as the command line has it
+    uint32_t FlowTimeouts::*field;
+};
+
+constexpr FlowTimeoutName kFlowTimeoutNames[] = {
+    {"tcp-opening", &FlowTimeouts::tcp_opening_ms},
+    {"tcp-established", &FlowTimeouts::tcp_established_ms},
+    {"tcp-closing", &FlowTimeouts::tcp_closing_ms},
+    {"tcp-closed", &FlowTimeouts::tcp_closed_ms},
+    {"udp-opening", &FlowTimeouts::udp_opening_ms},
+    {"udp-established", &FlowTimeouts::udp_established_ms},
+    {"icmp", &FlowTimeouts::icmp_ms},
+    {"other", &FlowTimeouts::other_ms},
+    {"tcp-pick-up", &FlowTimeouts::tcp_pick_up_ms},
+};
+
+// Milliseconds wrap after 49 days, and ages are their differences.
+constexpr uint32_t kMostFlowTimeoutSeconds = 30 * 24 * 3600;
+
+}  // namespace sandgate::dp
