@@ -1,0 +1,129 @@
+// The sections that say who there is and what each may reach: agents, groups, hosts, services,
+// grants.
+#include <algorithm>
+
+#include "config/loader.h"
+
+namespace sandgate::config {
+
+Agent Loader::agent(const YamlNode& node)
+{
+    Agent a;
+    a.where = node.where;
+    map(node,
+        {
+            {"name", kRequired,
+             [&](const YamlNode& n) {
+                 a.name = parsed(n, parse_name).value_or(std::string());
+                 a.where = n.where;
+             }},
+            {"owner", kOptional,
+             [&](const YamlNode& n) { a.owner = parsed(n, parse_owner).value_or(std::string()); }},
+            {"tags", kOptional,
+             [&](const YamlNode& n) {
+                 each(n, [&](const YamlNode& item) {
+                     auto tag = parsed(item, parse_name);
+                     if (!tag)
+                         return;
+                     if (std::find(a.tags.begin(), a.tags.end(), *tag) != a.tags.end())
+                         fail(item, fmt::format("The tag \"{}\" is there twice.", *tag));
+                     else
+                         a.tags.push_back(std::move(*tag));
+                 });
+                 std::sort(a.tags.begin(), a.tags.end());
+             }},
+            {"public_key", kRequired,
+             [&](const YamlNode& n) {
+                 a.public_key = parsed(n, parse_key).value_or(Key{});
+                 a.key_where = n.where;
+             }},
+            {"addresses", kRequired,
+             [&](const YamlNode& n) {
+                 one_or_more(n, [&](const YamlNode& item) {
+                     const auto prefix = parsed(item, parse_agent_prefix);
+                     if (prefix)
+                         a.addresses.push_back({*prefix, item.where});
+                 });
+             }},
+            {"psk_file", kOptional, [&](const YamlNode& n) { file_path(n, a.psk_file); }},
+            {"expires", kOptional,
+             [&](const YamlNode& n) { a.expires_unix = parsed(n, parse_time).value_or(0); }},
+            {"enabled", kOptional, [&](const YamlNode& n) { boolean(n, a.is_enabled); }},
+            {"keepalive", kOptional,
+             [&](const YamlNode& n) { number(n, a.keepalive_seconds, 0, 65535); }},
+        });
+    return a;
+}
+
+void Loader::groups(const YamlNode& node)
+{
+    named(node, [&](const std::string& name, Where where, const YamlNode& v) {
+        Group group{name, {}, where};
+        selectors(v, group.members);
+        policy_.groups.push_back(std::move(group));
+    });
+}
+
+void Loader::hosts(const YamlNode& node)
+{
+    named(node, [&](const std::string& name, Where where, const YamlNode& v) {
+        Host host{name, {}, where};
+        one_or_more(v, [&](const YamlNode& item) {
+            if (auto prefix = parsed(item, parse_prefix))
+                host.prefixes.push_back(*prefix);
+        });
+        policy_.hosts.push_back(std::move(host));
+    });
+}
+
+void Loader::selectors(const YamlNode& node, std::vector<Selector>& out)
+{
+    one_or_more(node, [&](const YamlNode& item) {
+        if (auto selector = parsed(item, parse_selector)) {
+            selector->where = item.where;
+            out.push_back(std::move(*selector));
+        }
+    });
+}
+
+void Loader::traffic(const YamlNode& node, std::vector<Traffic>& out)
+{
+    one_or_more(node, [&](const YamlNode& item) {
+        if (auto one = parsed(item, parse_traffic)) {
+            one->where = item.where;
+            out.push_back(*one);
+        }
+    });
+}
+
+void Loader::service(const std::string& name, Where where, const YamlNode& node)
+{
+    Service s;
+    s.name = name;
+    s.where = where;
+    map(node, {
+                  {"addresses", kOptional, [&](const YamlNode& n) { selectors(n, s.addresses); }},
+                  {"gateway", kOptional, [&](const YamlNode& n) { boolean(n, s.is_gateway); }},
+                  {"ip", kRequired, [&](const YamlNode& n) { traffic(n, s.traffic); }},
+              });
+    policy_.services.push_back(std::move(s));
+}
+
+void Loader::grant(const YamlNode& node)
+{
+    Grant g;
+    g.where = node.where;
+    map(node, {
+                  {"name", kRequired,
+                   [&](const YamlNode& n) {
+                       g.name = parsed(n, parse_name).value_or(std::string());
+                       g.where = n.where;
+                   }},
+                  {"src", kRequired, [&](const YamlNode& n) { selectors(n, g.sources); }},
+                  {"dst", kRequired, [&](const YamlNode& n) { selectors(n, g.destinations); }},
+                  {"ip", kOptional, [&](const YamlNode& n) { traffic(n, g.traffic); }},
+              });
+    policy_.grants.push_back(std::move(g));
+}
+
+}  // namespace sandgate::config
