@@ -44,8 +44,9 @@ struct AgentList
     std::unordered_map<Key, uint32_t, KeyHash> by_key;
     std::vector<Claim> claims;  // ascending prefix
     std::vector<Profile> profiles;
-    std::vector<uint32_t> profile_of;  // by agent
-    std::vector<Error> errors;         // names, keys and addresses that the file itself has twice
+    std::vector<uint32_t> profile_of;   // by agent
+    std::vector<uint32_t> with_parent;  // agents that name one, ascending
+    std::vector<Error> errors;          // names, keys and addresses that the file itself has twice
 
     AgentList() = default;
     AgentList(const AgentList&) = delete;  // by_name points into agents

@@ -27,8 +27,9 @@ constexpr size_t kBlockBytes = 1u << 20;
 constexpr uint64_t kMaxFileBytes = 4ull << 30;
 constexpr size_t kMaxAgents = api::kMaxIdentity;
 
-constexpr std::string_view kKeys[] = {"name",    "owner",    "tags",    "public_key", "addresses",
-                                      "expires", "psk_file", "enabled", "keepalive"};
+constexpr std::string_view kKeys[] = {"name",      "owner",   "tags",     "public_key",
+                                      "addresses", "expires", "psk_file", "enabled",
+                                      "keepalive", "purpose", "parent"};
 
 // One line to one agent.
 class LineReader
@@ -165,6 +166,12 @@ class LineReader
             }
             case 7:
                 agent.is_enabled = value.get_bool();
+                break;
+            case 9:
+                text(value, path, parse_remark, agent.purpose);
+                break;
+            case 10:
+                text(value, path, parse_name, agent.parent);
                 break;
             default: {
                 const uint64_t seconds = value.get_uint64();

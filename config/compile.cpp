@@ -184,10 +184,8 @@ class Compiler
         for (const Selector& s : selectors) {
             if (s.kind == SelectorKind::kPrefix)
                 peers.push_back(s.prefix);
-            if (s.kind == SelectorKind::kHost) {
-                const Host& host = *policy_.find_host(s.text);
-                peers.insert(peers.end(), host.prefixes.begin(), host.prefixes.end());
-            }
+            if (const Host* named = policy_.find_addresses(s))
+                peers.insert(peers.end(), named->prefixes.begin(), named->prefixes.end());
         }
     }
 
@@ -349,10 +347,13 @@ class Compiler
                 row.identity = (*identities)[i];
                 if (row.identity == api::kNoIdentity)
                     return fail("The id map has no identities left.");
-                row.flags = (agent.is_enabled ? api::kAgentEnabled : 0u) |
+                const Standing standing = agent.parent.empty()
+                                              ? Standing{agent.is_enabled, agent.expires_unix}
+                                              : policy_.standing_of(agent);
+                row.flags = (standing.is_enabled ? api::kAgentEnabled : 0u) |
                             (agent.psk_file.empty() ? 0u : api::kAgentHasPsk);
                 std::memcpy(row.public_key, agent.public_key.data(), 32);
-                row.expires_unix = agent.expires_unix;
+                row.expires_unix = standing.expires_unix;
                 row.policy_class = policy_class;
                 row.keepalive_seconds = agent.keepalive_seconds;
                 agents_.push_back(row);

@@ -14,70 +14,9 @@
 #include "config/loader.h"
 
 namespace sandgate::config {
-
-void Loader::load(const YamlNode& root, BulkCache& cache)
-{
-    std::vector<Agent> agents;
-    std::vector<std::pair<std::string, Where>> bulk_files;
-    map(root, {
-                  {"gateway", kOptional, [&](const YamlNode& n) { gateway(n); }},
-                  {"dataplane", kOptional, [&](const YamlNode& n) { dataplane(n); }},
-                  {"ports", kOptional,
-                   [&](const YamlNode& n) { each(n, [&](const YamlNode& item) { port(item); }); }},
-                  {"agents", kOptional,
-                   [&](const YamlNode& n) {
-                       each(n, [&](const YamlNode& item) {
-                           // Faulty ones stay too, so that an agent's place in the list is its
-                           // place in the text.
-                           agents.push_back(agent(item));
-                       });
-                   }},
-                  {"agents_from", kOptional,
-                   [&](const YamlNode& n) {
-                       each(n, [&](const YamlNode& item) {
-                           if (const auto name = text(item))
-                               bulk_files.emplace_back(*name, item.where);
-                       });
-                   }},
-                  {"groups", kOptional, [&](const YamlNode& n) { groups(n); }},
-                  {"hosts", kOptional, [&](const YamlNode& n) { hosts(n); }},
-                  {"services", kOptional,
-                   [&](const YamlNode& n) {
-                       named(n, [&](const std::string& name, Where where, const YamlNode& v) {
-                           service(name, where, v);
-                       });
-                   }},
-                  {"grants", kOptional,
-                   [&](const YamlNode& n) { each(n, [&](const YamlNode& item) { grant(item); }); }},
-                  {"control", kOptional, [&](const YamlNode& n) { control(n); }},
-              });
-    // A list with faulty agents would bring faults of its own.
-    auto list = build_agent_list(policy_.file, false,
-                                 errors().empty() ? std::move(agents) : std::vector<Agent>{});
-    errors().insert(errors().end(), list->errors.begin(), list->errors.end());
-    policy_.agent_lists.push_back(std::move(list));
-    for (size_t i = 0; i < bulk_files.size(); i++)
-        bulk(i, bulk_files[i].first, bulk_files[i].second, cache);
-}
-
-void Loader::bulk(size_t index, const std::string& name, Where where, BulkCache& cache)
-{
-    at(fmt::format("agents_from[{}]", index), [&] {
-        const std::string path = beside(name).lexically_normal().string();
-        for (const auto& list : policy_.agent_lists)
-            if (list->is_bulk && list->file == path)
-                return fail(where, fmt::format("{} is there twice.", path));
-        auto file = cache.get(path);
-        if (!file)
-            return fail(where, file.error().text());
-        for (const Error& error : (*file)->errors)
-            if (errors().size() < kMaxErrors)
-                errors().push_back(error);
-        policy_.agent_lists.push_back((*file)->agents);
-    });
-}
-
 namespace {
+
+constexpr size_t kMaxFiles = 256;
 
 Result<std::string> read_file(const std::string& path)
 {
@@ -107,26 +46,150 @@ Result<std::string> read_file(const std::string& path)
     return result;
 }
 
-}  // namespace
-
-LoadResult load_text(std::string_view text, const std::string& path, BulkCache& cache)
+// Text to tree. Faults get the name of the text.
+bool parse_text(std::string_view text, const std::string& path, uint32_t file, YamlNode& root,
+                std::vector<Error>& errors)
 {
-    LoadResult result;
-    YamlNode root;
     try {
-        root = parse_yaml(text);
+        root = parse_yaml(text, file);
+        return true;
     } catch (const YamlFault& fault) {
-        result.errors.push_back({fault.what, place(path, fault.where)});
+        errors.push_back({fault.what, place(path, fault.where)});
     } catch (const YAML::Exception& fault) {
         Where where;
         if (!fault.mark.is_null())
             where = {static_cast<uint32_t>(fault.mark.line + 1),
                      static_cast<uint32_t>(fault.mark.column + 1)};
-        result.errors.push_back(
-            {fmt::format("This is not YAML: {}.", fault.msg), place(path, where)});
+        errors.push_back({fmt::format("This is not YAML: {}.", fault.msg), place(path, where)});
     }
-    if (result.is_ok())
-        Loader(path, result).load(root, cache);
+    return false;
+}
+
+}  // namespace
+
+void Loader::load(const YamlNode& root, BulkCache& cache)
+{
+    sections(root, 0);
+    for (const Located& name : includes_) include(name);
+    for (const BulkFileName& name : bulk_files_) bulk(name, cache);
+}
+
+void Loader::sections(const YamlNode& root, uint32_t file)
+{
+    enter(file);
+    std::vector<Agent> agents;
+    const auto of_first_file = [&](void (Loader::*section)(const YamlNode&)) {
+        return [this, section, file](const YamlNode& n) {
+            if (file == 0)
+                (this->*section)(n);
+            else
+                fail(n, fmt::format("This section belongs into {}, which includes this file.",
+                                    policy_.file));
+        };
+    };
+    const auto of_every_file = [&](void (Loader::*section)(const YamlNode&)) {
+        return [this, section](const YamlNode& n) { (this->*section)(n); };
+    };
+    map(root, {
+                  {"include", kOptional, of_first_file(&Loader::included)},
+                  {"gateway", kOptional, of_first_file(&Loader::gateway)},
+                  {"dataplane", kOptional, of_first_file(&Loader::dataplane)},
+                  {"ports", kOptional, of_first_file(&Loader::ports)},
+                  {"control", kOptional, of_first_file(&Loader::control)},
+                  {"users", kOptional, of_every_file(&Loader::users)},
+                  {"tagOwners", kOptional, of_every_file(&Loader::tag_owners)},
+                  {"agents", kOptional,
+                   [&](const YamlNode& n) {
+                       each(n, [&](const YamlNode& item) {
+                           // Faulty ones stay too, so that an agent's place in the list is its
+                           // place in the text.
+                           agents.push_back(agent(item));
+                       });
+                   }},
+                  {"agents_from", kOptional, of_every_file(&Loader::agents_from)},
+                  {"groups", kOptional, of_every_file(&Loader::groups)},
+                  {"hosts", kOptional, of_every_file(&Loader::hosts)},
+                  {"ipsets", kOptional, of_every_file(&Loader::ipsets)},
+                  {"services", kOptional, of_every_file(&Loader::services)},
+                  {"grants", kOptional, of_every_file(&Loader::grants)},
+              });
+    // A list with faulty agents would bring faults of its own.
+    auto list = build_agent_list(policy_.files[file], false,
+                                 errors().empty() ? std::move(agents) : std::vector<Agent>{});
+    errors().insert(errors().end(), list->errors.begin(), list->errors.end());
+    policy_.agent_lists.push_back(std::move(list));
+}
+
+void Loader::included(const YamlNode& node)
+{
+    each(node, [&](const YamlNode& item) {
+        if (auto name = text(item))
+            includes_.push_back({beside(*name).lexically_normal().string(), item.where});
+    });
+    if (includes_.size() >= kMaxFiles) {
+        fail(node, fmt::format("More than {} files.", kMaxFiles - 1));
+        includes_.clear();
+    }
+}
+
+void Loader::include(const Located& name)
+{
+    for (const std::string& other : policy_.files)
+        if (other == name.text)
+            return fail(name.where, fmt::format("include: {} is there twice.", name.text));
+    const auto text = read_file(name.text);
+    if (!text)
+        return fail(name.where, "include: " + text.error().text());
+    const auto file = static_cast<uint32_t>(policy_.files.size());
+    policy_.files.push_back(name.text);
+    YamlNode root;
+    if (parse_text(*text, name.text, file, root, errors()))
+        sections(root, file);
+}
+
+void Loader::agents_from(const YamlNode& node)
+{
+    size_t index = 0;
+    each(node, [&](const YamlNode& item) {
+        if (const auto name = text(item))
+            bulk_files_.push_back({beside(*name).lexically_normal().string(), item.where, index});
+        index++;
+    });
+}
+
+void Loader::bulk(const BulkFileName& name, BulkCache& cache)
+{
+    at(fmt::format("agents_from[{}]", name.index), [&] {
+        for (const auto& list : policy_.agent_lists)
+            if (list->is_bulk && list->file == name.path)
+                return fail(name.where, fmt::format("{} is there twice.", name.path));
+        auto file = cache.get(name.path);
+        if (!file)
+            return fail(name.where, file.error().text());
+        for (const Error& error : (*file)->errors)
+            if (errors().size() < kMaxErrors)
+                errors().push_back(error);
+        policy_.agent_lists.push_back((*file)->agents);
+    });
+}
+
+bool Loader::is_first(Names& names, const char* what, const std::string& name, Where where)
+{
+    const auto [found, is_new] = names.emplace(name, where);
+    if (!is_new)
+        fail(where, fmt::format("The {} \"{}\" is already in {}.", what, name,
+                                policy_.place(found->second)));
+    return is_new;
+}
+
+LoadResult load_text(std::string_view text, const std::string& path, BulkCache& cache)
+{
+    LoadResult result;
+    result.policy.file = path;
+    result.policy.files = {path};
+    YamlNode root;
+    if (parse_text(text, path, 0, root, result.errors))
+        Loader(result).load(root, cache);
     if (result.is_ok())
         cache.retire_unused();
     return result;

@@ -81,6 +81,11 @@ void Loader::dataplane(const YamlNode& node)
         });
 }
 
+void Loader::ports(const YamlNode& node)
+{
+    each(node, [&](const YamlNode& item) { port(item); });
+}
+
 void Loader::port(const YamlNode& node)
 {
     Port p;

@@ -6,6 +6,27 @@
 
 namespace sandgate::config {
 
+void Loader::users(const YamlNode& node)
+{
+    each(node, [&](const YamlNode& item) {
+        auto name = parsed(item, parse_owner);
+        if (name && is_first(users_, "user", *name, item.where))
+            policy_.users.push_back({std::move(*name), item.where});
+    });
+}
+
+void Loader::tag_owners(const YamlNode& node)
+{
+    if (!policy_.tag_owners)
+        policy_.tag_owners.emplace();
+    named(node, [&](const std::string& name, Where where, const YamlNode& v) {
+        TagOwners tag{name, {}, where};
+        selectors(v, tag.owners);
+        if (is_first(tag_owners_, "tag", name, where))
+            policy_.tag_owners->push_back(std::move(tag));
+    });
+}
+
 Agent Loader::agent(const YamlNode& node)
 {
     Agent a;
@@ -19,6 +40,9 @@ Agent Loader::agent(const YamlNode& node)
              }},
             {"owner", kOptional,
              [&](const YamlNode& n) { a.owner = parsed(n, parse_owner).value_or(std::string()); }},
+            {"purpose", kOptional, [&](const YamlNode& n) { remark(n, a.purpose); }},
+            {"parent", kOptional,
+             [&](const YamlNode& n) { a.parent = parsed(n, parse_name).value_or(std::string()); }},
             {"tags", kOptional,
              [&](const YamlNode& n) {
                  each(n, [&](const YamlNode& item) {
@@ -60,7 +84,8 @@ void Loader::groups(const YamlNode& node)
     named(node, [&](const std::string& name, Where where, const YamlNode& v) {
         Group group{name, {}, where};
         selectors(v, group.members);
-        policy_.groups.push_back(std::move(group));
+        if (is_first(groups_, "group", name, where))
+            policy_.groups.push_back(std::move(group));
     });
 }
 
@@ -72,8 +97,27 @@ void Loader::hosts(const YamlNode& node)
             if (auto prefix = parsed(item, parse_prefix))
                 host.prefixes.push_back(*prefix);
         });
-        policy_.hosts.push_back(std::move(host));
+        if (is_first(hosts_, "host", name, where))
+            policy_.hosts.push_back(std::move(host));
     });
+}
+
+void Loader::ipsets(const YamlNode& node)
+{
+    named(node, [&](const std::string& name, Where where, const YamlNode& v) {
+        Host set{name, {}, where};
+        one_or_more(v, [&](const YamlNode& item) {
+            if (const auto prefixes = parsed(item, parse_prefixes))
+                set.prefixes.insert(set.prefixes.end(), prefixes->begin(), prefixes->end());
+        });
+        if (is_first(ipsets_, "ipset", name, where))
+            policy_.ipsets.push_back(std::move(set));
+    });
+}
+
+void Loader::remark(const YamlNode& node, std::string& out)
+{
+    out = parsed(node, parse_remark).value_or(std::string());
 }
 
 void Loader::selectors(const YamlNode& node, std::vector<Selector>& out)
@@ -96,6 +140,13 @@ void Loader::traffic(const YamlNode& node, std::vector<Traffic>& out)
     });
 }
 
+void Loader::services(const YamlNode& node)
+{
+    named(node, [&](const std::string& name, Where where, const YamlNode& v) {
+        service(name, where, v);
+    });
+}
+
 void Loader::service(const std::string& name, Where where, const YamlNode& node)
 {
     Service s;
@@ -106,12 +157,20 @@ void Loader::service(const std::string& name, Where where, const YamlNode& node)
                   {"gateway", kOptional, [&](const YamlNode& n) { boolean(n, s.is_gateway); }},
                   {"ip", kRequired, [&](const YamlNode& n) { traffic(n, s.traffic); }},
               });
-    policy_.services.push_back(std::move(s));
+    if (is_first(services_, "service", name, where))
+        policy_.services.push_back(std::move(s));
 }
 
-void Loader::grant(const YamlNode& node)
+void Loader::grants(const YamlNode& node)
+{
+    uint32_t index = 0;
+    each(node, [&](const YamlNode& item) { grant(item, index++); });
+}
+
+void Loader::grant(const YamlNode& node, uint32_t index)
 {
     Grant g;
+    g.index = index;
     g.where = node.where;
     map(node, {
                   {"name", kRequired,
@@ -122,6 +181,12 @@ void Loader::grant(const YamlNode& node)
                   {"src", kRequired, [&](const YamlNode& n) { selectors(n, g.sources); }},
                   {"dst", kRequired, [&](const YamlNode& n) { selectors(n, g.destinations); }},
                   {"ip", kOptional, [&](const YamlNode& n) { traffic(n, g.traffic); }},
+                  {"reason", kOptional, [&](const YamlNode& n) { remark(n, g.reason); }},
+                  {"owner", kOptional,
+                   [&](const YamlNode& n) {
+                       g.owner = parsed(n, parse_owner).value_or(std::string());
+                       g.owner_where = n.where;
+                   }},
               });
     policy_.grants.push_back(std::move(g));
 }

@@ -19,11 +19,12 @@ namespace sandgate::config {
 
 using Key = std::array<uint8_t, 32>;
 
-// A place in a text file; both count from 1, 0 means "the file as a whole".
+// A place in a text file; line and column count from 1, 0 means "the file as a whole".
 struct Where
 {
     uint32_t line = 0;
     uint32_t column = 0;
+    uint32_t file = 0;  // index into Policy::files; 0 in a bulk file, whose list knows its name
 };
 
 // An address and a length over 128 bits (IPv4-mapped, as in dataplane/api/snapshot.h); no bit
@@ -48,6 +49,13 @@ struct Located
     Where where;
 };
 
+// Somebody who owns agents and grants.
+struct User
+{
+    std::string name;
+    Where where;
+};
+
 struct AgentAddress
 {
     Prefix prefix;
@@ -58,6 +66,8 @@ struct Agent
 {
     std::string name;
     std::string owner;              // empty when nobody is named
+    std::string purpose;            // for people
+    std::string parent;             // the agent that answers for this one; empty when there is none
     std::vector<std::string> tags;  // sorted, unique
     Key public_key{};
     std::vector<AgentAddress> addresses;
@@ -69,6 +79,13 @@ struct Agent
     Where key_where;
 };
 
+// Whether an agent is let in, its ancestors considered: a child does not outlive its parent.
+struct Standing
+{
+    bool is_enabled = true;
+    int64_t expires_unix = 0;  // 0 = never
+};
+
 struct AgentList;  // the agents of one file with their indexes, agent_list.h
 
 enum class SelectorKind : uint8_t
@@ -78,6 +95,7 @@ enum class SelectorKind : uint8_t
     kGroup,    // group:NAME
     kOwner,    // owner:NAME
     kHost,     // host:NAME
+    kIpset,    // ipset:NAME
     kPrefix,   // an address or a CIDR
     kService,  // service:NAME
     kGateway,  // gateway: its own tunnel addresses
@@ -109,6 +127,15 @@ struct Group
     Where where;
 };
 
+// Whose agents may carry a tag.
+struct TagOwners
+{
+    std::string name;              // of the tag
+    std::vector<Selector> owners;  // kAgent, kOwner, kGroup, kAll
+    Where where;
+};
+
+// A host or an ipset: addresses with a name. The ranges of an ipset are prefixes already.
 struct Host
 {
     std::string name;
@@ -131,7 +158,11 @@ struct Grant
     std::vector<Selector> sources;
     std::vector<Selector> destinations;
     std::vector<Traffic> traffic;
+    std::string reason;  // for people
+    std::string owner;   // who answers for it; empty when nobody is named
+    Where owner_where;
     Where where;
+    uint32_t index = 0;  // among the grants of its file
 };
 
 struct Gateway
@@ -197,7 +228,8 @@ struct Control
 
 struct Policy
 {
-    std::string file;  // as it was given to load_file()
+    std::string file;                // as it was given to load_file()
+    std::vector<std::string> files;  // that file and those that it includes
     Gateway gateway;
     Dataplane dataplane;
     Control control;
@@ -205,16 +237,27 @@ struct Policy
     // The agents of the YAML file, then those of each bulk file in order. Shared with the cache;
     // never changed.
     std::vector<std::shared_ptr<const AgentList>> agent_lists;
+    std::vector<User> users;
+    std::optional<std::vector<TagOwners>> tag_owners;  // none: tags are everybody's
     std::vector<Group> groups;
     std::vector<Host> hosts;
+    std::vector<Host> ipsets;
     std::vector<Service> services;
     std::vector<Grant> grants;
 
     const Group* find_group(const std::string& name) const;
     const Host* find_host(const std::string& name) const;
+    const Host* find_ipset(const std::string& name) const;
     const Service* find_service(const std::string& name) const;
     const Agent* find_agent(const std::string& name) const;
     size_t agent_count() const;
+    Standing standing_of(const Agent& agent) const;
+    // What a host or ipset selector names; nullptr for other selectors and unknown names.
+    const Host* find_addresses(const Selector& selector) const;
+    // "file:line:column" of a place in one of `files`.
+    std::string place(Where where) const;
+    // Where an agent is written, in a bulk file too.
+    std::string place(const Agent& agent) const;
 };
 
 // "file:line:column", without what is 0.

@@ -29,7 +29,11 @@ class Validator
             agents(*policy_.agent_lists[i]);
             for (size_t j = 0; j < i; j++)
                 two_lists(*policy_.agent_lists[j], *policy_.agent_lists[i]);
+            owners(*policy_.agent_lists[i]);
+            parents(*policy_.agent_lists[i]);
         }
+        for (const TagOwners& tag : policy_.tag_owners.value_or(std::vector<TagOwners>{}))
+            check(tag);
         for (const Group& group : policy_.groups)
             for (size_t i = 0; i < group.members.size(); i++)
                 member(group.members[i], fmt::format("groups.{}[{}]", group.name, i));
@@ -47,7 +51,8 @@ class Validator
     }
     void fail(Where where, const std::string& path, const std::string& what)
     {
-        fail(policy_.file, where, path, what);
+        if (errors_.size() < kMaxErrors)
+            errors_.push_back({fmt::format("{}: {}", path, what), policy_.place(where)});
     }
 
     // Which of the tags and owners that the policy speaks of exist.
@@ -62,6 +67,8 @@ class Validator
             }
         };
         for (const Group& group : policy_.groups) note(group.members);
+        for (const TagOwners& tag : policy_.tag_owners.value_or(std::vector<TagOwners>{}))
+            note(tag.owners);
         for (const Grant& grant : policy_.grants) {
             note(grant.sources);
             note(grant.destinations);
@@ -156,7 +163,7 @@ class Validator
     // them.
     void two_lists(const AgentList& a, const AgentList& b)
     {
-        const AgentList& few = a.agents.size() <= b.agents.size() ? a : b;
+        const AgentList& few = a.agents.size() < b.agents.size() ? a : b;
         const AgentList& many = &few == &a ? b : a;
         const auto other = [&](uint32_t index) {
             const Agent& agent = many.agents[index];
@@ -178,6 +185,119 @@ class Validator
                 fail(few.file, claim.where, few.path(claim.agent, "addresses"),
                      fmt::format("{} overlaps {} of {}.", to_text(claim.prefix),
                                  to_text(found->prefix), other(found->agent)));
+    }
+
+    bool is_user(const std::string& name) const
+    {
+        return std::any_of(policy_.users.begin(), policy_.users.end(),
+                           [&](const User& user) { return user.name == name; });
+    }
+
+    // Whether owners are users, and tags on agents of those who may give them.
+    void owners(const AgentList& list)
+    {
+        for (size_t i = 0; i < list.profiles.size(); i++) {
+            const AgentList::Profile& profile = list.profiles[i];
+            const uint32_t first = profile.agents.front();
+            if (!policy_.users.empty() && !profile.owner.empty() && !is_user(profile.owner))
+                fail(list.file, list.agents[first].where, list.path(first, "owner"),
+                     "No user is named " + quoted(profile.owner, names_of(policy_.users)));
+            if (!policy_.tag_owners)
+                continue;
+            for (const std::string& tag : profile.tags) {
+                const auto known =
+                    std::find_if(policy_.tag_owners->begin(), policy_.tag_owners->end(),
+                                 [&](const TagOwners& owners) { return owners.name == tag; });
+                if (known == policy_.tag_owners->end()) {
+                    fail(list.file, list.agents[first].where, list.path(first, "tags"),
+                         "tagOwners does not know the tag " +
+                             quoted(tag, names_of(*policy_.tag_owners)));
+                    continue;
+                }
+                for (const uint32_t agent : profile.agents)
+                    if (!is_among(list.agents[agent], known->owners))
+                        fail(list.file, list.agents[agent].where, list.path(agent, "tags"),
+                             fmt::format("{} may not carry the tag \"{}\": tagOwners gives it to "
+                                         "others.",
+                                         list.agents[agent].owner.empty()
+                                             ? "An agent without an owner"
+                                             : "An agent of " + list.agents[agent].owner,
+                                         tag));
+            }
+        }
+    }
+
+    // Whether one of the selectors selects the agent.
+    bool is_among(const Agent& agent, const std::vector<Selector>& selectors) const
+    {
+        return std::any_of(selectors.begin(), selectors.end(), [&](const Selector& s) {
+            switch (s.kind) {
+                case SelectorKind::kAll:
+                    return true;
+                case SelectorKind::kAgent:
+                    return agent.name == s.text;
+                case SelectorKind::kOwner:
+                    return agent.owner == s.text;
+                case SelectorKind::kTag:
+                    return std::binary_search(agent.tags.begin(), agent.tags.end(), s.text);
+                case SelectorKind::kGroup: {
+                    const Group* group = policy_.find_group(s.text);
+                    return group != nullptr && is_among(agent, group->members);
+                }
+                default:
+                    return false;
+            }
+        });
+    }
+
+    void check(const TagOwners& tag)
+    {
+        for (size_t i = 0; i < tag.owners.size(); i++) {
+            const Selector& s = tag.owners[i];
+            const std::string path = fmt::format("tagOwners.{}[{}]", tag.name, i);
+            if (s.kind == SelectorKind::kGroup) {
+                if (policy_.find_group(s.text) == nullptr)
+                    unknown(s, path, "No group is named", names_of(policy_.groups));
+            } else if (s.kind == SelectorKind::kOwner && !policy_.users.empty()) {
+                // A user who has no agent yet may be named here.
+                if (!is_user(s.text))
+                    unknown(s, path, "No user is named", names_of(policy_.users));
+            } else if (s.kind == SelectorKind::kAgent || s.kind == SelectorKind::kOwner) {
+                member(s, path);
+            } else if (s.kind != SelectorKind::kAll) {
+                fail(s.where, path, "A tag belongs to owner:, group: and agent: names or \"*\".");
+            }
+        }
+    }
+
+    void parents(const AgentList& list)
+    {
+        constexpr unsigned kMostAncestors = 64;
+        for (const uint32_t i : list.with_parent) {
+            const Agent& agent = list.agents[i];
+            const Agent* parent = policy_.find_agent(agent.parent);
+            if (parent == nullptr)
+                fail(list.file, agent.where, list.path(i, "parent"),
+                     "No agent is named " + quoted(agent.parent, agent_names()));
+            unsigned generations = 0;
+            while (parent != nullptr && parent != &agent && ++generations <= kMostAncestors)
+                parent = parent->parent.empty() ? nullptr : policy_.find_agent(parent->parent);
+            if (parent == &agent)
+                fail(list.file, agent.where, list.path(i, "parent"),
+                     fmt::format("The agent \"{}\" is its own ancestor.", agent.name));
+            else if (parent != nullptr)
+                fail(list.file, agent.where, list.path(i, "parent"),
+                     fmt::format("The agent \"{}\" has more than {} ancestors.", agent.name,
+                                 kMostAncestors));
+        }
+    }
+
+    // The name, and the one that was perhaps meant.
+    static std::string quoted(const std::string& name,
+                              const std::vector<std::string_view>& candidates)
+    {
+        const std::string hint = did_you_mean(name, candidates);
+        return fmt::format("\"{}\"{}", name, hint.empty() ? "." : hint);
     }
 
     std::vector<std::string_view> agent_names() const
@@ -210,9 +330,8 @@ class Validator
     void unknown(const Selector& selector, const std::string& path, const char* sentence,
                  const std::vector<std::string_view>& candidates)
     {
-        const std::string hint = did_you_mean(selector.text, candidates);
         fail(selector.where, path,
-             fmt::format("{} \"{}\"{}", sentence, selector.text, hint.empty() ? "." : hint));
+             fmt::format("{} {}", sentence, quoted(selector.text, candidates)));
     }
 
     // agent:, tag: and owner:, which groups and grants share.
@@ -228,7 +347,9 @@ class Validator
                     unknown(selector, path, "No agent has the tag", profile_words(true));
                 break;
             case SelectorKind::kOwner:
-                if (!owners_.at(selector.text))
+                if (!policy_.users.empty() && !is_user(selector.text))
+                    unknown(selector, path, "No user is named", names_of(policy_.users));
+                else if (!owners_.at(selector.text))
                     unknown(selector, path, "No agent has the owner", profile_words(false));
                 break;
             default:
@@ -236,11 +357,14 @@ class Validator
         }
     }
 
-    bool has_host(const Selector& selector, const std::string& path)
+    bool has_addresses(const Selector& selector, const std::string& path)
     {
-        if (policy_.find_host(selector.text) != nullptr)
+        if (policy_.find_addresses(selector) != nullptr)
             return true;
-        unknown(selector, path, "No host is named", names_of(policy_.hosts));
+        if (selector.kind == SelectorKind::kHost)
+            unknown(selector, path, "No host is named", names_of(policy_.hosts));
+        else
+            unknown(selector, path, "No ipset is named", names_of(policy_.ipsets));
         return false;
     }
 
@@ -252,11 +376,11 @@ class Validator
         for (size_t i = 0; i < service.addresses.size(); i++) {
             const Selector& selector = service.addresses[i];
             const std::string at = fmt::format("{}.addresses[{}]", path, i);
-            if (selector.kind == SelectorKind::kHost)
-                has_host(selector, at);
+            if (selector.kind == SelectorKind::kHost || selector.kind == SelectorKind::kIpset)
+                has_addresses(selector, at);
             else if (selector.kind != SelectorKind::kPrefix)
                 fail(selector.where, at,
-                     "A service is at host: names, addresses and networks only.");
+                     "A service is at host: and ipset: names, addresses and networks only.");
         }
         if (!service.is_gateway)
             return;
@@ -291,7 +415,8 @@ class Validator
                 side.has_addresses = true;
                 break;
             case SelectorKind::kHost:
-                side.has_addresses |= has_host(s, path);
+            case SelectorKind::kIpset:
+                side.has_addresses |= has_addresses(s, path);
                 break;
             case SelectorKind::kGroup: {
                 side.has_agents = true;
@@ -322,15 +447,21 @@ class Validator
 
     void grants()
     {
-        std::map<std::string_view, uint32_t> names;
-        for (size_t i = 0; i < policy_.grants.size(); i++) {
-            const Grant& grant = policy_.grants[i];
-            const std::string path = fmt::format("grants[{}]", i);
-            const auto [named, is_new] = names.emplace(grant.name, grant.where.line);
-            if (!is_new)
+        std::map<std::string_view, Where> names;
+        for (const Grant& grant : policy_.grants) {
+            const std::string path = fmt::format("grants[{}]", grant.index);
+            const auto [named, is_new] = names.emplace(grant.name, grant.where);
+            if (!is_new && named->second.file == grant.where.file)
                 fail(grant.where, path + ".name",
                      fmt::format("The grant \"{}\" is already on line {}.", grant.name,
-                                 named->second));
+                                 named->second.line));
+            else if (!is_new)
+                fail(grant.where, path + ".name",
+                     fmt::format("The grant \"{}\" is already in {}.", grant.name,
+                                 policy_.place(named->second)));
+            if (!grant.owner.empty() && !policy_.users.empty() && !is_user(grant.owner))
+                fail(grant.owner_where, path + ".owner",
+                     "No user is named " + quoted(grant.owner, names_of(policy_.users)));
             const size_t errors_before = errors_.size();
             Side source, destination;
             for (size_t j = 0; j < grant.sources.size(); j++)

@@ -5,22 +5,16 @@
 
 namespace sandgate::config {
 
-YamlWalk::YamlWalk(std::string file, std::vector<Error>& errors) : errors_(errors)
+void YamlWalk::enter(uint32_t file)
 {
-    enter(std::move(file));
-}
-
-void YamlWalk::enter(std::string file)
-{
-    file_ = std::move(file);
-    directory_ = std::filesystem::path(file_).parent_path();
+    directory_ = std::filesystem::path(files_[file]).parent_path();
 }
 
 void YamlWalk::fail(Where where, const std::string& what)
 {
     if (errors_.size() < kMaxErrors)
-        errors_.push_back(
-            {path_.empty() ? what : fmt::format("{}: {}", path_, what), place(file_, where)});
+        errors_.push_back({path_.empty() ? what : fmt::format("{}: {}", path_, what),
+                           place(files_[where.file], where)});
 }
 
 bool YamlWalk::is(const YamlNode& node, Kind kind, const char* wanted)

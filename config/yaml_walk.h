@@ -34,11 +34,14 @@ class YamlWalk
     static constexpr bool kRequired = true;
     static constexpr bool kOptional = false;
 
-    // `file` is what errors call the text; relative paths are relative to its folder.
-    YamlWalk(std::string file, std::vector<Error>& errors);
+    // `files` is what errors call the texts, by the number that places carry.
+    YamlWalk(const std::vector<std::string>& files, std::vector<Error>& errors)
+        : files_(files), errors_(errors)
+    {
+    }
 
-    // The walk goes on in another text.
-    void enter(std::string file);
+    // The walk goes on in another text; relative paths are relative to its folder.
+    void enter(uint32_t file);
 
     void fail(const YamlNode& node, const std::string& what) { fail(node.where, what); }
 
@@ -161,7 +164,7 @@ class YamlWalk
     std::vector<Error>& errors() { return errors_; }
 
   private:
-    std::string file_;
+    const std::vector<std::string>& files_;
     std::filesystem::path directory_;
     std::vector<Error>& errors_;
     std::string path_;  // of keys, where the walk is

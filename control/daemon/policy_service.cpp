@@ -25,6 +25,8 @@ int64_t nanoseconds(const timespec& t) { return int64_t{t.tv_sec} * 1'000'000'00
 std::vector<std::string> files_of(const config::Policy& policy)
 {
     std::vector<std::string> files;
+    if (!policy.files.empty())
+        files.assign(policy.files.begin() + 1, policy.files.end());
     for (const auto& list : policy.agent_lists)
         if (list->is_bulk)
             files.push_back(list->file);
@@ -149,10 +151,9 @@ bool PolicyService::reload(bool rereads_keys)
         if (psk)
             psks.emplace(named.identity, (*psk)->clone());
         else
-            faults.push_back({"agent " + named.agent->name + ": psk_file: " + psk.error().what,
-                              psk.error().where.empty()
-                                  ? config::place(next.file, named.agent->where)
-                                  : psk.error().where});
+            faults.push_back(
+                {"agent " + named.agent->name + ": psk_file: " + psk.error().what,
+                 psk.error().where.empty() ? next.place(*named.agent) : psk.error().where});
     }
     if (!faults.empty())
         return refuse(std::move(faults));

@@ -44,9 +44,11 @@ std::string base64(const config::Key& key)
                              sodium_base64_VARIANT_ORIGINAL);
 }
 
-json::object to_json(const config::NamedAgent& named, const api::PeerStatus& peer, int64_t now)
+json::object to_json(const config::Policy& policy, const config::NamedAgent& named,
+                     const api::PeerStatus& peer, int64_t now)
 {
     const config::Agent& agent = *named.agent;
+    const config::Standing standing = policy.standing_of(agent);
     json::array addresses;
     for (const config::AgentAddress& one : agent.addresses) {
         const bool is_v4 = one.prefix.address.is_v4() && one.prefix.length >= 96;
@@ -55,18 +57,20 @@ json::object to_json(const config::NamedAgent& named, const api::PeerStatus& pee
                                     is_v4 ? one.prefix.length - 96 : one.prefix.length)));
     }
     json::array tags(agent.tags.begin(), agent.tags.end());
-    const bool has_expired = agent.expires_unix != 0 && agent.expires_unix <= now;
+    const bool has_expired = standing.expires_unix != 0 && standing.expires_unix <= now;
     return {
         {"name", agent.name},
         {"identity", named.identity},
         {"owner", agent.owner},
+        {"purpose", agent.purpose},
+        {"parent", agent.parent},
         {"tags", std::move(tags)},
         {"public_key", base64(agent.public_key)},
         {"addresses", std::move(addresses)},
-        {"state", !agent.is_enabled ? "disabled"
-                  : has_expired     ? "expired"
-                                    : "enabled"},
-        {"expires_unix", agent.expires_unix},
+        {"state", !standing.is_enabled ? "disabled"
+                  : has_expired        ? "expired"
+                                       : "enabled"},
+        {"expires_unix", standing.expires_unix},
         {"endpoint", to_json(peer.endpoint)},
         {"last_handshake_unix", peer.last_handshake_unix},
         {"has_session", peer.has_session != 0},
@@ -240,7 +244,7 @@ void Daemon::agents(const json::object& request, Respond respond)
                 peers.begin(), peers.end(), at->identity,
                 [](const auto& row, api::IdentityId id) { return row.identity < id; });
             const bool is_known = peer != peers.end() && peer->identity == at->identity;
-            rows.push_back(to_json(*at, is_known ? *peer : none, now_unix_()));
+            rows.push_back(to_json(service_->policy(), *at, is_known ? *peer : none, now_unix_()));
         }
         const api::IdentityId next = at != all.end() ? at->identity : 0;
         respond(

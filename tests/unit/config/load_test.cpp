@@ -87,7 +87,7 @@ const BadPolicy kBadPolicies[] = {
      "p.yaml:2:37: services.web.ip[0]: \"tcp:9-8\" ends before it starts."},
     {"no selector", "grants:\n  - {name: g, src: [tga:ci], dst: [10.0.0.1], ip: [icmp]}\n",
      "p.yaml:2:21: grants[0].src[0]: \"tga:ci\" selects nothing: write agent:, tag:, group:, "
-     "owner:, host: or "
+     "owner:, host:, ipset: or "
      "service: with a name, an address, a network, gateway or \"*\"; did you mean \"tag\"?"},
     {"empty src", "grants:\n  - {name: g, src: [], dst: [10.0.0.1], ip: [icmp]}\n",
      "p.yaml:2:20: grants[0].src: Expected at least one value."},

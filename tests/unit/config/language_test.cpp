@@ -1,0 +1,269 @@
+// What the language says beyond agents and grants: users and tags, parents, ipsets, several files.
+#include <map>
+
+#include "config/parse.h"
+#include "tests/unit/config/support.h"
+
+namespace sandgate::config {
+namespace {
+
+#define KEY_1 "AQAAAAEAAAABAAAAAQAAAAEAAAABAAAAAQAAAAEAAAA="
+#define KEY_2 "AgAAAAIAAAACAAAAAgAAAAIAAAACAAAAAgAAAAIAAAA="
+
+std::string first_error(const std::string& text, const std::string& path = "p.yaml")
+{
+    BulkCache cache;
+    LoadResult result = load_text(text, path, cache);
+    if (result.is_ok())
+        result.errors = validate(result.policy);
+    return result.errors.empty() ? "" : result.errors[0].text();
+}
+
+// An agent on a line of its own, so that places are easy to count.
+std::string agent(const std::string& name, unsigned number, const std::string& more = "")
+{
+    return "  - {name: " + name + ", public_key: " + base64_key(number) + ", addresses: [10.66.0." +
+           std::to_string(number) + "]" + more + "}\n";
+}
+
+TEST(Users, are_the_only_owners_once_they_are_named)
+{
+    const std::string users = "users: [alice@x, bob@x]\n";
+    const std::string good = "agents:\n" + agent("a", 2, ", owner: alice@x");
+    EXPECT_EQ(first_error(users + good), "");
+    EXPECT_EQ(first_error(users + "agents:\n" + agent("a", 2, ", owner: alcie@x")),
+              "p.yaml:3:12: agents[0].owner: No user is named \"alcie@x\"; did you mean "
+              "\"alice@x\"?");
+    EXPECT_EQ(first_error(users + good + "groups: {g: [owner:bo@x]}\n"),
+              "p.yaml:4:14: groups.g[0]: No user is named \"bo@x\"; did you mean \"bob@x\"?");
+    EXPECT_EQ(first_error(users + good +
+                          "grants:\n  - {name: g, src: [agent:a], dst: [10.0.0.1], ip: [icmp], "
+                          "owner: eve@x}\n"),
+              "p.yaml:5:67: grants[0].owner: No user is named \"eve@x\".");
+    EXPECT_EQ(first_error("users: [a@x, a@x]\n"),
+              "p.yaml:1:14: users[1]: The user \"a@x\" is already in p.yaml:1:9.");
+}
+
+TEST(TagOwners, say_whose_agents_may_carry_a_tag)
+{
+    const std::string head =
+        "users: [alice@x, bob@x]\n"
+        "groups: {builders: [owner:bob@x]}\n"
+        "tagOwners: {ops: [owner:alice@x], ci: [group:builders], any: ['*']}\n"
+        "agents:\n" +
+        agent("b", 2, ", owner: bob@x, tags: [ci, any]");
+    EXPECT_EQ(first_error(head + agent("a", 3, ", owner: alice@x, tags: [ops]")), "");
+    EXPECT_EQ(first_error(head + agent("a", 3, ", owner: bob@x, tags: [ops]")),
+              "p.yaml:6:12: agents[1].tags: An agent of bob@x may not carry the tag \"ops\": "
+              "tagOwners gives it to others.");
+    EXPECT_EQ(first_error(head + agent("a", 3, ", tags: [ops]")),
+              "p.yaml:6:12: agents[1].tags: An agent without an owner may not carry the tag "
+              "\"ops\": tagOwners gives it to others.");
+    EXPECT_EQ(first_error(head + agent("a", 3, ", tags: [cii]")),
+              "p.yaml:6:12: agents[1].tags: tagOwners does not know the tag \"cii\"; did you mean "
+              "\"ci\"?");
+    EXPECT_EQ(first_error("tagOwners: {ops: [group:o]}\n"),
+              "p.yaml:1:19: tagOwners.ops[0]: No group is named \"o\".");
+    EXPECT_EQ(first_error("tagOwners: {ops: [10.0.0.1]}\n"),
+              "p.yaml:1:19: tagOwners.ops[0]: A tag belongs to owner:, group: and agent: names or "
+              "\"*\".");
+    EXPECT_EQ(first_error("tag_owners: {}\n"),
+              "p.yaml:1:1: Unknown key \"tag_owners\"; did you mean \"tagOwners\"?");
+}
+
+TEST(Parent, is_not_outlived_by_its_children)
+{
+    const Policy policy =
+        good_policy("agents:\n" + agent("grandchild", 4, ", parent: child") +
+                    agent("child", 3, ", parent: parent, expires: 2030-01-01T00:00:00Z") +
+                    agent("parent", 2, ", expires: 2028-01-01T00:00:00Z") +
+                    agent("orphan", 5, ", parent: off") + agent("off", 6, ", enabled: false"));
+    IdMap ids;
+    const Compiled result = compiled(policy, ids);
+    std::string error;
+    const auto view = api::read_snapshot(result.bytes, error);
+    ASSERT_TRUE(view) << error;
+    std::map<std::string, api::AgentRow> rows;
+    for (const api::AgentRow& row : view->agents) rows[result.find_agent(row.identity)->name] = row;
+    const int64_t expected = *parse_time("2028-01-01T00:00:00Z");
+    for (const char* name : {"parent", "child", "grandchild"})
+        EXPECT_EQ(rows.at(name).expires_unix, expected) << name;
+    EXPECT_EQ(rows.at("orphan").flags & api::kAgentEnabled, 0u);
+    EXPECT_EQ(rows.at("child").flags & api::kAgentEnabled, 1u);
+}
+
+TEST(Parent, exists_and_is_no_descendant)
+{
+    EXPECT_EQ(first_error("agents:\n" + agent("worker", 2) + agent("child", 3, ", parent: wroker")),
+              "p.yaml:3:12: agents[1].parent: No agent is named \"wroker\"; did you mean "
+              "\"worker\"?");
+    EXPECT_EQ(
+        first_error("agents:\n" + agent("a", 2, ", parent: b") + agent("b", 3, ", parent: a")),
+        "p.yaml:2:12: agents[0].parent: The agent \"a\" is its own ancestor.");
+    std::string line = "agents:\n" + agent("a1", 1);
+    for (unsigned i = 2; i < 90; i++)
+        line += agent("a" + std::to_string(i), i, ", parent: a" + std::to_string(i - 1));
+    EXPECT_EQ(first_error(line),
+              "p.yaml:67:12: agents[65].parent: The agent \"a66\" has more than 64 ancestors.");
+}
+
+TEST(Ipset, makes_a_range_the_fewest_prefixes)
+{
+    const auto joined = [](const char* range) {
+        const auto prefixes = parse_prefixes(range);
+        if (!prefixes)
+            return prefixes.error().what;
+        std::string text;
+        for (const Prefix& prefix : *prefixes) text += to_text(prefix) + " ";
+        return text;
+    };
+    EXPECT_EQ(joined("10.0.0.4-10.0.0.9"), "10.0.0.4/30 10.0.0.8/31 ");
+    EXPECT_EQ(joined("10.0.0.1-10.0.0.1"), "10.0.0.1 ");
+    EXPECT_EQ(joined("0.0.0.0-255.255.255.255"), "0.0.0.0/0 ");
+    EXPECT_EQ(joined("fd00::-fd00::ffff"), "fd00::/112 ");
+    EXPECT_EQ(joined("10.0.0.255-10.0.1.0"), "10.0.0.255 10.0.1.0 ");
+    EXPECT_EQ(joined("10.0.0.0/8"), "10.0.0.0/8 ");
+    EXPECT_EQ(joined("10.0.0.9-10.0.0.4"), "\"10.0.0.9-10.0.0.4\" ends before it starts.");
+    EXPECT_EQ(joined("10.0.0.9-fd00::1"),
+              "\"10.0.0.9-fd00::1\" is no range of addresses such as 10.0.0.4-10.0.0.9.");
+    EXPECT_EQ(joined("::1-ffff::"), "\"::1-ffff::\" is too wide.");
+    EXPECT_EQ(joined("10.0.0.0/8-11.0.0.0/8"),
+              "\"10.0.0.0/8-11.0.0.0/8\" is no range of addresses such as 10.0.0.4-10.0.0.9.");
+}
+
+TEST(Ipset, is_selected_by_name)
+{
+    const Policy policy =
+        good_policy("ipsets: {m: [10.0.0.4-10.0.0.9, 'fd00::/64']}\nagents:\n" + agent("a", 2) +
+                    "services: {s: {addresses: [ipset:m], ip: [tcp:80]}}\n"
+                    "grants:\n"
+                    "  - {name: g, src: [agent:a], dst: [ipset:m], ip: [tcp:1]}\n"
+                    "  - {name: h, src: [agent:a], dst: [service:s]}\n");
+    IdMap ids;
+    const Compiled result = compiled(policy, ids);
+    std::string error;
+    const auto view = api::read_snapshot(result.bytes, error);
+    ASSERT_TRUE(view) << error;
+    const auto rule = [&](const char* peer, uint16_t port) {
+        return find_rule(*view, 1, api::kEgress, *parse_address(peer), 6, port);
+    };
+    EXPECT_EQ(rule("10.0.0.3", 1), 0u);
+    EXPECT_EQ(rule("10.0.0.4", 1), 1u);
+    EXPECT_EQ(rule("10.0.0.9", 80), 2u);
+    EXPECT_EQ(rule("10.0.0.10", 1), 0u);
+    EXPECT_EQ(rule("fd00::5", 1), 1u);
+    EXPECT_EQ(first_error("agents:\n" + agent("a", 2) +
+                          "ipsets: {mirrors: 10.0.0.1}\n"
+                          "grants: [{name: g, src: [agent:a], dst: [ipset:mirors], ip: [icmp]}]\n"),
+              "p.yaml:4:42: grants[0].dst[0]: No ipset is named \"mirors\"; did you mean "
+              "\"mirrors\"?");
+}
+
+// docs/policy.md: a packet matches a grant when it comes from any one of its src, goes to any one
+// of its dst, and is any one of its ip.
+TEST(Grant, needs_a_src_and_a_dst_and_an_ip_and_of_each_list_one)
+{
+    const Policy policy = good_policy("agents:\n" + agent("a", 2) + agent("b", 3) + agent("c", 4) +
+                                      "grants:\n  - {name: g, src: [agent:a, agent:b], dst: "
+                                      "[10.0.0.1, 10.0.0.2], ip: [tcp:1, udp:2]}\n");
+    IdMap ids;
+    const Compiled result = compiled(policy, ids);
+    std::string error;
+    const auto view = api::read_snapshot(result.bytes, error);
+    ASSERT_TRUE(view) << error;
+    for (const api::IdentityId identity : {1u, 2u, 3u})
+        for (const char* peer : {"10.0.0.1", "10.0.0.2", "10.0.0.3"})
+            for (const auto& [protocol, port] :
+                 {std::pair<uint8_t, uint16_t>{6, 1}, {6, 2}, {17, 1}, {17, 2}}) {
+                const bool is_allowed = identity != 3 && std::string(peer) != "10.0.0.3" &&
+                                        (protocol == 6 ? port == 1 : port == 2);
+                EXPECT_EQ(find_rule(*view, identity, api::kEgress, *parse_address(peer), protocol,
+                                    port) != 0,
+                          is_allowed)
+                    << identity << " to " << peer << " " << int{protocol} << ":" << port;
+            }
+}
+
+struct Split
+{
+    ScratchDirectory scratch;
+    std::string main = scratch.path + "/p.yaml";
+    std::string part = scratch.path + "/parts/a.yaml";
+
+    Split() { std::filesystem::create_directory(scratch.path + "/parts"); }
+    std::string error(const std::string& text, const std::string& of_part) const
+    {
+        scratch.write("parts/a.yaml", of_part);
+        return first_error("include: [parts/a.yaml]\n" + text, main);
+    }
+};
+
+TEST(Include, reads_the_sections_of_all_files_as_one_policy)
+{
+    const Split split;
+    split.scratch.write("parts/a.yaml",
+                        "agents:\n" + agent("b", 3, ", psk_file: b.psk") +
+                            "agents_from: [more.jsonl]\n"
+                            "hosts: {web: 10.0.0.1}\n"
+                            "grants: [{name: h, src: [agent:a], dst: [host:web], ip: [icmp]}]\n");
+    split.scratch.write("parts/more.jsonl", R"({"name": "c", "public_key": ")" + base64_key(4) +
+                                                R"(", "addresses": ["10.66.0.4"], )"
+                                                R"("parent": "a", "purpose": "counts"})"
+                                                "\n");
+    const Policy policy = good_policy(
+        "include: [parts/a.yaml]\nagents:\n" + agent("a", 2) +
+            "grants: [{name: g, src: [agent:b, agent:c], dst: [host:web], ip: [icmp]}]\n",
+        split.main);
+    EXPECT_EQ(policy.agent_count(), 3u);
+    EXPECT_EQ(policy.grants.size(), 2u);
+    EXPECT_EQ(policy.files, (std::vector<std::string>{split.main, split.part}));
+    EXPECT_EQ(policy.find_agent("b")->psk_file, split.scratch.path + "/parts/b.psk");
+    EXPECT_EQ(policy.find_agent("c")->purpose, "counts");
+    EXPECT_EQ(policy.place(*policy.find_agent("b")), split.part + ":2:12");
+    EXPECT_EQ(policy.place(*policy.find_agent("c")), split.scratch.path + "/parts/more.jsonl:1:10");
+}
+
+TEST(Include, names_the_file_of_each_error)
+{
+    const Split split;
+    EXPECT_EQ(split.error("", "agents: ["),
+              split.part + ":1:1: This is not YAML: end of sequence flow not found.");
+    EXPECT_EQ(split.error("", "hosts: {web: 10.0.0.300}\n"),
+              split.part + ":1:14: hosts.web: \"10.0.0.300\" is not an IP address.");
+    EXPECT_EQ(split.error("agents:\n" + agent("a", 2),
+                          "grants: [{name: g, src: [tag:x], dst: [10.0.0.1], ip: [icmp]}]\n"),
+              split.part + ":1:26: grants[0].src[0]: No agent has the tag \"x\".");
+    EXPECT_EQ(split.error("", "gateway: {}\n"), split.part +
+                                                    ":1:10: gateway: This section belongs into " +
+                                                    split.main + ", which includes this file.");
+    EXPECT_EQ(split.error("", "include: [b.yaml]\n"),
+              split.part + ":1:10: include: This section belongs into " + split.main +
+                  ", which includes this file.");
+    EXPECT_EQ(first_error("include: [none.yaml]\n", split.main),
+              split.main + ":1:11: include: " + split.scratch.path +
+                  "/none.yaml: The policy cannot be opened: No such file or directory.");
+    EXPECT_EQ(first_error("include: [parts/a.yaml, parts/a.yaml]\n", split.main),
+              split.part + ":1:10: include: This section belongs into " + split.main +
+                  ", which includes this file.");
+}
+
+TEST(Include, refuses_names_that_two_files_have)
+{
+    const Split split;
+    EXPECT_EQ(
+        split.error("hosts: {web: 10.0.0.1}\n", "hosts: {web: 10.0.0.2}\n"),
+        split.part + ":1:9: hosts.web: The host \"web\" is already in " + split.main + ":2:9.");
+    EXPECT_EQ(split.error("agents:\n" + agent("a", 2), "agents:\n" + agent("a", 3)),
+              split.part + ":2:12: agents[0].name: The name \"a\" belongs to the agent \"a\" (" +
+                  split.main + ":3).");
+    const std::string grant = "grants: [{name: g, src: [agent:a], dst: [10.0.0.1], ip: [icmp]}]\n";
+    EXPECT_EQ(split.error("agents:\n" + agent("a", 2) + grant, grant),
+              split.part + ":1:17: grants[0].name: The grant \"g\" is already in " + split.main +
+                  ":4:17.");
+    split.scratch.write("parts/a.yaml", "");
+    EXPECT_EQ(first_error("include: [parts/a.yaml, ./parts/a.yaml]\n", split.main),
+              split.main + ":1:25: include: " + split.part + " is there twice.");
+}
+
+}  // namespace
+}  // namespace sandgate::config
