@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <tuple>
 
 #include "config/load.h"
 #include "config/parse.h"
@@ -131,7 +132,11 @@ std::shared_ptr<const AgentList> build_agent_list(std::string file, bool is_bulk
             list->errors.push_back(
                 {fmt::format("{}: {}", list->path(agent, field), what), place(list->file, where)});
     };
-    std::map<std::pair<std::string_view, std::vector<std::string>>, uint32_t> profile_ids;
+    const auto by_profile = [](const Agent* a, const Agent* b) {
+        return std::tie(a->owner, a->tags, a->attributes) <
+               std::tie(b->owner, b->tags, b->attributes);
+    };
+    std::map<const Agent*, uint32_t, decltype(by_profile)> profile_ids(by_profile);
     for (uint32_t i = 0; i < list->agents.size(); i++) {
         const Agent& agent = list->agents[i];
         const auto [named, is_new_name] = list->by_name.emplace(agent.name, i);
@@ -147,10 +152,10 @@ std::shared_ptr<const AgentList> build_agent_list(std::string file, bool is_bulk
         for (const AgentAddress& address : agent.addresses)
             list->claims.push_back({address.prefix, i, address.where});
 
-        const auto [profile, is_new_profile] = profile_ids.try_emplace(
-            {agent.owner, agent.tags}, static_cast<uint32_t>(list->profiles.size()));
+        const auto [profile, is_new_profile] =
+            profile_ids.try_emplace(&agent, static_cast<uint32_t>(list->profiles.size()));
         if (is_new_profile)
-            list->profiles.push_back({agent.owner, agent.tags, {}});
+            list->profiles.push_back({agent.owner, agent.tags, agent.attributes, {}});
         list->profiles[profile->second].agents.push_back(i);
         list->profile_of.push_back(profile->second);
         if (!agent.parent.empty())

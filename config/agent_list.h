@@ -28,12 +28,13 @@ struct AgentList
         uint32_t agent;  // index into agents
         Where where;
     };
-    // What selectors other than agent:NAME see of an agent. Agents with the same owner and tags
+    // What grants see of an agent besides its name. Agents with the same owner, tags and attributes
     // share one.
     struct Profile
     {
         std::string owner;
         std::vector<std::string> tags;
+        std::vector<Attribute> attributes;
         std::vector<uint32_t> agents;  // ascending
     };
 

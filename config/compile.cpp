@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "config/agent_list.h"
+#include "config/conditions.h"
 #include "dataplane/api/delta_reader.h"
 
 namespace sandgate::config {
@@ -60,7 +61,10 @@ void aggregate(std::vector<Prefix>& prefixes)
 class Compiler
 {
   public:
-    Compiler(const Policy& policy, IdMap& ids) : policy_(policy), ids_(ids) {}
+    Compiler(const Policy& policy, IdMap& ids, int64_t now_unix)
+        : policy_(policy), ids_(ids), now_unix_(now_unix)
+    {
+    }
 
     Result<Compiled> run()
     {
@@ -79,6 +83,7 @@ class Compiler
         tables.services = services_;
         compiled_.bytes = api::write_snapshot(tables, 0);
         compiled_.agent_lists = policy_.agent_lists;
+        compiled_.at_unix = now_unix_;
         std::sort(compiled_.rules.begin(), compiled_.rules.end());
         return std::move(compiled_);
     }
@@ -125,9 +130,31 @@ class Compiler
                 for (const std::string& tag : profile.tags)
                     if (const auto found = by_tag_.find(tag); found != by_tag_.end())
                         sides.insert(sides.end(), found->second.begin(), found->second.end());
+                drop_unfulfilled(sides, profile.attributes);
                 of_list.push_back(unique(std::move(sides)));
             }
         }
+        for (auto& [name, sides] : by_name_)
+            drop_unfulfilled(sides, policy_.find_agent(std::string(name))->attributes);
+    }
+
+    // Leaves out grants whose conditions the agent in their src does not fulfil.
+    void drop_unfulfilled(Sides& sides, const std::vector<Attribute>& attributes)
+    {
+        std::erase_if(sides, [&](uint32_t side) {
+            const Grant& grant = policy_.grants[side / 2];
+            return side % 2 == 0 && !grant.conditions.empty() &&
+                   !holds_all(grant.conditions, attributes, now_unix_);
+        });
+        for (const Attribute& attribute : attributes) note_change(attribute.expires_unix);
+    }
+
+    // A time at which the policy means something else than before.
+    void note_change(int64_t at_unix)
+    {
+        int64_t& next = compiled_.next_change_unix;
+        if (at_unix > now_unix_ && (next == 0 || at_unix < next))
+            next = at_unix;
     }
 
     static Sides unique(Sides sides)
@@ -450,6 +477,7 @@ class Compiler
 
     const Policy& policy_;
     IdMap& ids_;
+    int64_t now_unix_;
     Compiled compiled_;
     Error error_;
 
@@ -484,6 +512,9 @@ const std::string* Compiled::find_rule(api::RuleId rule) const
     return found == rules.end() || found->first != rule ? nullptr : &found->second;
 }
 
-Result<Compiled> compile(const Policy& policy, IdMap& ids) { return Compiler(policy, ids).run(); }
+Result<Compiled> compile(const Policy& policy, IdMap& ids, int64_t now_unix)
+{
+    return Compiler(policy, ids, now_unix).run();
+}
 
 }  // namespace sandgate::config

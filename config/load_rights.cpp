@@ -2,6 +2,7 @@
 // grants.
 #include <algorithm>
 
+#include "config/conditions.h"
 #include "config/loader.h"
 
 namespace sandgate::config {
@@ -56,6 +57,7 @@ Agent Loader::agent(const YamlNode& node)
                  });
                  std::sort(a.tags.begin(), a.tags.end());
              }},
+            {"attributes", kOptional, [&](const YamlNode& n) { attributes(n, a.attributes); }},
             {"public_key", kRequired,
              [&](const YamlNode& n) {
                  a.public_key = parsed(n, parse_key).value_or(Key{});
@@ -77,6 +79,35 @@ Agent Loader::agent(const YamlNode& node)
              [&](const YamlNode& n) { number(n, a.keepalive_seconds, 0, 65535); }},
         });
     return a;
+}
+
+void Loader::attributes(const YamlNode& node, std::vector<Attribute>& out)
+{
+    named(node, [&](const std::string& name, Where, const YamlNode& v) {
+        Attribute attribute{name, {}, 0};
+        const auto value = [&](const YamlNode& n) {
+            attribute.value = parsed(n, parse_attribute_value).value_or(std::string());
+        };
+        if (v.kind == Kind::kMap)
+            map(v, {{"value", kRequired, value}, {"expires", kOptional, [&](const YamlNode& n) {
+                                                      attribute.expires_unix =
+                                                          parsed(n, parse_time).value_or(0);
+                                                  }}});
+        else
+            value(v);
+        out.push_back(std::move(attribute));
+    });
+    std::sort(out.begin(), out.end());
+}
+
+void Loader::conditions(const YamlNode& node, std::vector<Condition>& out)
+{
+    one_or_more(node, [&](const YamlNode& item) {
+        if (auto condition = parsed(item, parse_condition)) {
+            condition->where = item.where;
+            out.push_back(std::move(*condition));
+        }
+    });
 }
 
 void Loader::groups(const YamlNode& node)
@@ -181,6 +212,7 @@ void Loader::grant(const YamlNode& node, uint32_t index)
                   {"src", kRequired, [&](const YamlNode& n) { selectors(n, g.sources); }},
                   {"dst", kRequired, [&](const YamlNode& n) { selectors(n, g.destinations); }},
                   {"ip", kOptional, [&](const YamlNode& n) { traffic(n, g.traffic); }},
+                  {"when", kOptional, [&](const YamlNode& n) { conditions(n, g.conditions); }},
                   {"reason", kOptional, [&](const YamlNode& n) { remark(n, g.reason); }},
                   {"owner", kOptional,
                    [&](const YamlNode& n) {

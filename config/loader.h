@@ -57,6 +57,8 @@ class Loader : private YamlWalk
     void grant(const YamlNode& node, uint32_t index);
     void selectors(const YamlNode& node, std::vector<Selector>& out);
     void traffic(const YamlNode& node, std::vector<Traffic>& out);
+    void attributes(const YamlNode& node, std::vector<Attribute>& out);
+    void conditions(const YamlNode& node, std::vector<Condition>& out);
     void remark(const YamlNode& node, std::string& out);
 
     Policy& policy_;

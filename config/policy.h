@@ -56,6 +56,33 @@ struct User
     Where where;
 };
 
+// Something that is known of an agent, for grants to ask (conditions.h).
+struct Attribute
+{
+    std::string name;
+    std::string value;
+    int64_t expires_unix = 0;  // 0 = never
+
+    auto operator<=>(const Attribute&) const = default;
+};
+
+struct Condition
+{
+    enum Is : uint8_t
+    {
+        kEqual,
+        kNotEqual,
+        kIn,
+        kSet,
+        kNotSet
+    };
+    std::string attribute;
+    Is is = kSet;
+    std::vector<std::string> values;  // of kEqual, kNotEqual (one) and kIn
+    std::string text;                 // as it was written
+    Where where;
+};
+
 struct AgentAddress
 {
     Prefix prefix;
@@ -69,6 +96,7 @@ struct Agent
     std::string purpose;            // for people
     std::string parent;             // the agent that answers for this one; empty when there is none
     std::vector<std::string> tags;  // sorted, unique
+    std::vector<Attribute> attributes;  // ascending name
     Key public_key{};
     std::vector<AgentAddress> addresses;
     std::string psk_file;      // absolute; empty when there is none
@@ -158,8 +186,9 @@ struct Grant
     std::vector<Selector> sources;
     std::vector<Selector> destinations;
     std::vector<Traffic> traffic;
-    std::string reason;  // for people
-    std::string owner;   // who answers for it; empty when nobody is named
+    std::vector<Condition> conditions;  // all must hold for the agent in `sources`
+    std::string reason;                 // for people
+    std::string owner;                  // who answers for it; empty when nobody is named
     Where owner_where;
     Where where;
     uint32_t index = 0;  // among the grants of its file

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "config/agent_list.h"
+#include "config/conditions.h"
 #include "config/load.h"
 #include "config/parse.h"
 #include "dataplane/api/counters.h"
@@ -474,6 +475,75 @@ class Validator
         }
     }
 
+    // Each condition of a grant must be one that an agent can fulfil, and one agent among the
+    // grant's own must fulfil them all. What expires counts as if it never did.
+    void conditions(const Grant& grant, const std::string& path)
+    {
+        for (size_t i = 0; i < grant.conditions.size(); i++) {
+            const Condition& condition = grant.conditions[i];
+            std::set<std::string_view> names, values;
+            bool is_fulfilled = condition.is == Condition::kNotSet;
+            for (const auto& list : policy_.agent_lists)
+                for (const AgentList::Profile& profile : list->profiles) {
+                    is_fulfilled |= holds(condition, profile.attributes, 0);
+                    for (const Attribute& attribute : profile.attributes) {
+                        names.insert(attribute.name);
+                        if (attribute.name == condition.attribute)
+                            values.insert(attribute.value);
+                    }
+                }
+            const std::string at = fmt::format("{}.when[{}]", path, i);
+            if (names.count(condition.attribute) == 0) {
+                fail(condition.where, at,
+                     "No agent has the attribute " +
+                         quoted(condition.attribute, {names.begin(), names.end()}));
+                return;
+            }
+            if (!is_fulfilled) {
+                const std::string hint =
+                    condition.values.empty()
+                        ? ""
+                        : did_you_mean(condition.values[0], {values.begin(), values.end()});
+                fail(condition.where, at,
+                     fmt::format("No agent fulfils \"{}\"{}", condition.text,
+                                 hint.empty() ? "." : hint));
+                return;
+            }
+        }
+        if (!grant.conditions.empty() && !has_fulfilling_source(grant))
+            fail(grant.conditions[0].where, path + ".when",
+                 "No agent that src names fulfils it; the grant applies to nothing.");
+    }
+
+    bool has_fulfilling_source(const Grant& grant) const
+    {
+        const auto fulfils = [&](const std::vector<Attribute>& attributes) {
+            return std::all_of(
+                grant.conditions.begin(), grant.conditions.end(), [&](const Condition& condition) {
+                    return condition.is == Condition::kNotSet || holds(condition, attributes, 0);
+                });
+        };
+        const auto is_named = [&](const std::vector<Selector>& selectors) {
+            return std::any_of(selectors.begin(), selectors.end(), [&](const Selector& s) {
+                const Agent* agent =
+                    s.kind == SelectorKind::kAgent ? policy_.find_agent(s.text) : nullptr;
+                return agent != nullptr && fulfils(agent->attributes);
+            });
+        };
+        if (is_named(grant.sources))
+            return true;
+        for (const Selector& s : grant.sources)
+            if (s.kind == SelectorKind::kGroup && is_named(policy_.find_group(s.text)->members))
+                return true;
+        // Agents with one profile differ in nothing that the other selectors see.
+        for (const auto& list : policy_.agent_lists)
+            for (const AgentList::Profile& profile : list->profiles)
+                if (fulfils(profile.attributes) &&
+                    is_among(list->agents[profile.agents.front()], grant.sources))
+                    return true;
+        return false;
+    }
+
     // A grant that applies to nothing, or a part of one, is a mistake and says so.
     void combination(const Grant& grant, const std::string& path, const Side& source,
                      const Side& destination)
@@ -488,6 +558,13 @@ class Validator
         if (source.has_addresses && !destination.has_agents)
             fail(grant.where, path + ".src",
                  "Addresses outside the tunnel may only be let in to agents, and no dst is one.");
+        if (source.has_addresses && !grant.conditions.empty())
+            fail(grant.conditions[0].where, path + ".when",
+                 "It asks about agents, and a src is an address outside the tunnel, of which "
+                 "nothing "
+                 "is known.");
+        else
+            conditions(grant, path);
         if (source.has_all && policy_.agent_count() == 0)
             fail(grant.where, path + ".src", "\"*\" is every agent, and there is none.");
     }

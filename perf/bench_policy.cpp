@@ -113,7 +113,7 @@ class Control
         if (!faults.empty())
             test::give_up(faults.front().text());
         const double read = now_ms();
-        auto compiled = config::compile(loaded.policy, ids_);
+        auto compiled = config::compile(loaded.policy, ids_, 1);
         if (!compiled)
             test::give_up(compiled.error().text());
         const double done = now_ms();

@@ -49,7 +49,7 @@ int check(const Context& context, const std::string& file, bool has_keys)
     if (const auto errors = config::validate(loaded.policy); !errors.empty())
         return refuse(context, errors);
     config::IdMap ids;
-    const auto compiled = config::compile(loaded.policy, ids);
+    const auto compiled = config::compile(loaded.policy, ids, context.now_unix());
     if (!compiled)
         return refuse(context, {compiled.error()});
     if (has_keys)

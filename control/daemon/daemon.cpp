@@ -105,7 +105,7 @@ std::string Daemon::start()
 void Daemon::begin()
 {
     // The link brings the policy in force when it is up.
-    if (service_->reload(true))
+    if (service_->reload(true, now_unix_()))
         log_policy();
     else
         log_errors();
@@ -130,7 +130,7 @@ void Daemon::stop()
 
 void Daemon::apply(bool rereads_keys, GatewaySync::OnOutcome done)
 {
-    const bool is_good = service_->reload(rereads_keys);
+    const bool is_good = service_->reload(rereads_keys, now_unix_());
     watch_files();
     if (!is_good) {
         log_errors();

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <ctime>
 #include <set>
 
 #include "config/key_file.h"
@@ -106,7 +105,7 @@ void PolicyService::warm_keys()
                 (void)keys_.get(agent.psk_file).is_ok();
 }
 
-bool PolicyService::reload(bool rereads_keys)
+bool PolicyService::reload(bool rereads_keys, int64_t now_unix)
 {
     config::LoadResult loaded = config::load_file(file_, bulk_);
     attempted_files_ = files_of(loaded.policy);
@@ -120,7 +119,7 @@ bool PolicyService::reload(bool rereads_keys)
     if (auto faults = config::validate(next); !faults.empty())
         return refuse(std::move(faults));
 
-    auto compiled = config::compile(next, ids_);
+    auto compiled = config::compile(next, ids_, now_unix);
     if (!compiled)
         return refuse({compiled.error()});
     // An id that was published and then forgotten could be given to somebody else after a restart.
@@ -160,16 +159,45 @@ bool PolicyService::reload(bool rereads_keys)
 
     policy_ = std::move(next);
     compiled_.emplace(std::move(*compiled));
+    collect_expiries();
     private_key_ = (*key)->clone();
     psks_ = std::move(psks);
     errors_.clear();
-    loaded_unix_ = std::time(nullptr);
+    loaded_unix_ = now_unix;
     bulk_.retire_unused();
     return true;
 }
 
-std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix) const
+void PolicyService::compile_again(int64_t now_unix)
 {
+    // Every name has its id since reload(), so the map does not change.
+    auto compiled = config::compile(policy_, ids_, now_unix);
+    if (!compiled) {
+        // Not to keep what has ended: without grants there is nothing that could fail.
+        errors_ = {compiled.error()};
+        config::Policy closed = policy_;
+        closed.grants.clear();
+        compiled = config::compile(closed, ids_, now_unix);
+    }
+    compiled_.emplace(std::move(*compiled));
+}
+
+void PolicyService::collect_expiries()
+{
+    expiries_.clear();
+    for_each_agent(compiled_->bytes, [&](const uint8_t* row) {
+        if (const int64_t expires = expiry_of(row); expires != 0)
+            expiries_.push_back(expires);
+    });
+    std::sort(expiries_.begin(), expiries_.end());
+}
+
+std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix)
+{
+    const int64_t next = compiled_->next_change_unix;
+    // Also when the clock was set back.
+    if ((next != 0 && next <= now_unix) || now_unix < compiled_->at_unix)
+        compile_again(now_unix);
     std::vector<uint8_t> bytes = compiled_->bytes;
     bool is_changed = false;
     for_each_agent(bytes, [&](uint8_t* row) {
@@ -190,16 +218,16 @@ std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix) const
     return bytes;
 }
 
-int64_t PolicyService::next_expiry(int64_t now_unix) const
+int64_t PolicyService::next_change(int64_t now_unix) const
 {
     int64_t next = 0;
     if (!compiled_)
         return next;
-    for_each_agent(compiled_->bytes, [&](const uint8_t* row) {
-        const int64_t expires = expiry_of(row);
-        if (expires > now_unix && (next == 0 || expires < next))
-            next = expires;
-    });
+    if (compiled_->next_change_unix != 0)
+        next = std::max(compiled_->next_change_unix, now_unix + 1);
+    const auto expiry = std::upper_bound(expiries_.begin(), expiries_.end(), now_unix);
+    if (expiry != expiries_.end() && (next == 0 || *expiry < next))
+        next = *expiry;
     return next;
 }
 

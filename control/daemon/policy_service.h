@@ -54,7 +54,7 @@ class PolicyService
     // Reads, validates and compiles the file. True: the policy is the current one now. False:
     // errors() says why, and everything else is as before. PSK files of agents in unchanged files
     // are looked at again only when rereads_keys.
-    bool reload(bool rereads_keys);
+    bool reload(bool rereads_keys, int64_t now_unix);
     // Reads the key files that this process may read, while it still may.
     void warm_keys();
 
@@ -64,10 +64,12 @@ class PolicyService
     const Secret32& private_key() const { return private_key_; }
     const std::map<api::IdentityId, Secret32>& psks() const { return psks_; }
 
-    // The compiled snapshot, not yet published, in which agents that have expired are disabled.
-    std::vector<uint8_t> bytes_at(int64_t now_unix) const;
-    // When the next agent expires; 0 when none will.
-    int64_t next_expiry(int64_t now_unix) const;
+    // The snapshot as the policy is meant at a time, not yet published: compiled again when
+    // something has begun or ended since, and agents that have expired are disabled.
+    std::vector<uint8_t> bytes_at(int64_t now_unix);
+    // When the next agent expires or the policy means something else for another reason; 0 when
+    // nothing will.
+    int64_t next_change(int64_t now_unix) const;
 
     // Of the last attempt; empty when it was good.
     const std::vector<Error>& errors() const { return errors_; }
@@ -78,6 +80,8 @@ class PolicyService
 
   private:
     bool refuse(std::vector<Error> errors);
+    void compile_again(int64_t now_unix);
+    void collect_expiries();
 
     std::string file_;
     std::string id_map_path_;
@@ -86,6 +90,7 @@ class PolicyService
     KeyCache keys_;
     config::Policy policy_;
     std::optional<config::Compiled> compiled_;
+    std::vector<int64_t> expiries_;  // of its agents, ascending
     Secret32 private_key_;
     std::map<api::IdentityId, Secret32> psks_;
     std::vector<Error> errors_;

@@ -184,6 +184,107 @@ TEST(Grant, needs_a_src_and_a_dst_and_an_ip_and_of_each_list_one)
             }
 }
 
+// Which of the agents 1 to 5 may reach 10.0.0.1 when a grant to all asks for `when`.
+std::string fulfilling(const std::string& when, int64_t now_unix = 1)
+{
+    const Policy policy = good_policy(
+        "agents:\n" + agent("a1", 1, ", attributes: {phase: install, free: x}") +
+        agent("a2", 2, ", attributes: {phase: run, region: eu}") +
+        agent("a3", 3, ", attributes: {phase: run, region: us}") + agent("a4", 4) +
+        agent("a5", 5,
+              ", attributes: {approved: {value: \"yes\", expires: 1970-01-01T00:01:40Z}}") +
+        "grants: [{name: g, src: ['*'], dst: [10.0.0.1], ip: [icmp], when: " + when + "}]\n");
+    IdMap ids;
+    const Compiled result = compiled(policy, ids, now_unix);
+    std::string error, found;
+    const auto view = api::read_snapshot(result.bytes, error);
+    for (api::IdentityId i = 1; view && i <= 5; i++)
+        if (find_rule(*view, i, api::kEgress, *parse_address("10.0.0.1"), 1, 0) != 0)
+            found += std::to_string(i);
+    return found;
+}
+
+TEST(When, narrows_the_sources_to_agents_that_fulfil_every_condition)
+{
+    EXPECT_EQ(fulfilling("phase == run"), "23");
+    EXPECT_EQ(fulfilling("phase != run"), "1");
+    EXPECT_EQ(fulfilling("\"phase in [install, run]\""), "123");
+    EXPECT_EQ(fulfilling("region is set"), "23");
+    EXPECT_EQ(fulfilling("region is not set"), "145");
+    EXPECT_EQ(fulfilling("[phase == run, region == eu]"), "2");
+    EXPECT_EQ(fulfilling("phase==run"), "23");
+    EXPECT_EQ(fulfilling("approved is set", 99), "5");
+    EXPECT_EQ(fulfilling("approved is set", 100), "");
+    EXPECT_EQ(fulfilling("approved is not set", 100), "12345");
+    EXPECT_EQ(fulfilling("approved == yes", 100), "");
+}
+
+TEST(When, says_when_an_attribute_will_expire)
+{
+    const Policy policy =
+        good_policy("agents:\n" +
+                    agent("a", 2,
+                          ", attributes: {x: {value: y, expires: "
+                          "1970-01-01T00:01:40Z}}") +
+                    "grants: [{name: g, src: ['*'], dst: [10.0.0.1], ip: [icmp], when: x == y}]\n");
+    IdMap ids;
+    EXPECT_EQ(compiled(policy, ids, 99).next_change_unix, 100);
+    EXPECT_EQ(compiled(policy, ids, 100).next_change_unix, 0);
+}
+
+TEST(When, refuses_what_no_agent_can_fulfil)
+{
+    const auto error = [](const std::string& when, const std::string& src = "tag:t") {
+        return first_error("agents:\n" + agent("a", 2, ", tags: [t], attributes: {phase: run}") +
+                           agent("b", 3, ", attributes: {phase: idle}") + "grants:\n  - name: g\n" +
+                           "    src: [" + src + "]\n    dst: [10.0.0.1]\n    ip: [icmp]\n" +
+                           "    when: " + when + "\n");
+    };
+    const std::string at = "p.yaml:9:11: grants[0].when[0]: ";
+    EXPECT_EQ(error("phase == run"), "");
+    EXPECT_EQ(error("phaes == run"), at + "No agent has the attribute \"phaes\"; did you mean "
+                                          "\"phase\"?");
+    EXPECT_EQ(error("phase == rnu"),
+              at + "No agent fulfils \"phase == rnu\"; did you mean \"run\"?");
+    EXPECT_EQ(error("phase == idle"),
+              "p.yaml:9:11: grants[0].when: No agent that src names fulfils it; the grant applies "
+              "to nothing.");
+    EXPECT_EQ(error("phase = run"),
+              "p.yaml:9:11: grants[0].when: \"phase = run\" is no condition: write NAME == VALUE, "
+              "NAME != VALUE, NAME in [VALUE, VALUE], NAME is set or NAME is not set.");
+    for (const char* bad : {"phase", "phase is", "phase == ", "'phase in run'", "phase is sett",
+                            "'phase in [run,]'", "is set", "== run", "phase is set really"})
+        EXPECT_NE(error(bad).find("is no condition"), std::string::npos) << bad << error(bad);
+    EXPECT_EQ(first_error("agents:\n" + agent("a", 2, ", attributes: {x: y}") +
+                          "grants: [{name: g, src: [10.0.0.1], dst: [agent:a], ip: [icmp], when: x "
+                          "is set}]\n"),
+              "p.yaml:3:71: grants[0].when: It asks about agents, and a src is an address outside "
+              "the tunnel, of which nothing is known.");
+}
+
+TEST(Attributes, are_the_same_in_bulk_files)
+{
+    const ScratchDirectory scratch;
+    const auto line = [](const std::string& attributes) {
+        return R"({"name": "a", "public_key": ")" + base64_key(1) +
+               R"(", "addresses": ["10.66.0.2"], "attributes": )" + attributes + "}\n";
+    };
+    const auto good = load_bulk(scratch.write(
+        "a", line(R"({"z": "1", "a": {"value": "yes", "expires": "1970-01-01T00:01:40Z"}})")));
+    ASSERT_TRUE(good);
+    ASSERT_TRUE(good->errors.empty()) << all_texts(good->errors);
+    EXPECT_EQ(good->agents->agents[0].attributes,
+              (std::vector<Attribute>{{"a", "yes", 100}, {"z", "1", 0}}));
+    for (const char* bad :
+         {"[]", "{\"a b\": \"x\"}", "{\"a\": 1}", "{\"a\": \"\"}", "{\"a\": {}}",
+          "{\"a\": {\"value\": \"x\", \"until\": \"y\"}}", "{\"a\": \"x\", \"a\": \"y\"}",
+          "{\"a\": {\"value\": \"x\", \"value\": \"y\"}}"}) {
+        const auto bulk = load_bulk(scratch.write("a", line(bad)));
+        ASSERT_TRUE(bulk);
+        EXPECT_FALSE(bulk->errors.empty()) << bad;
+    }
+}
+
 struct Split
 {
     ScratchDirectory scratch;

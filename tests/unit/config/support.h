@@ -62,9 +62,9 @@ inline Policy good_policy(const std::string& text, const std::string& path = "p.
     return std::move(result.policy);
 }
 
-inline Compiled compiled(const Policy& policy, IdMap& ids)
+inline Compiled compiled(const Policy& policy, IdMap& ids, int64_t now_unix = 1)
 {
-    auto result = compile(policy, ids);
+    auto result = compile(policy, ids, now_unix);
     EXPECT_TRUE(result.is_ok());
     return result.is_ok() ? std::move(*result) : Compiled{};
 }
