@@ -13,6 +13,7 @@
 
 #include "config/agent_list.h"
 #include "config/conditions.h"
+#include "config/hard_rules.h"
 #include "dataplane/api/delta_reader.h"
 
 namespace sandgate::config {
@@ -23,8 +24,10 @@ using Sides = std::vector<uint32_t>;
 
 auto row_order(const api::MatchRow& row)
 {
-    return std::tie(row.rule, row.direction, row.peer, row.peer_prefix, row.protocol, row.port_low,
-                    row.port_high);
+    // A denial is asked first; then the grant that was named in the policy first.
+    const bool is_grant = (row.flags & api::kDeny) == 0;
+    return std::make_tuple(is_grant, row.rule, row.flags, row.direction, row.peer, row.peer_prefix,
+                           row.protocol, row.port_low, row.port_high);
 }
 
 // The same set of addresses in the fewest prefixes, ascending.
@@ -81,6 +84,7 @@ class Compiler
         tables.classes = classes_;
         tables.matches = matches_;
         tables.services = services_;
+        tables.hard_rules = hard_rules_;
         compiled_.bytes = api::write_snapshot(tables, 0);
         compiled_.agent_lists = policy_.agent_lists;
         compiled_.at_unix = now_unix_;
@@ -224,8 +228,16 @@ class Compiler
         return prefixes;
     }
 
-    bool add_rows(std::vector<api::MatchRow>& rows, api::RuleId rule, api::MatchDirection direction,
-                  std::vector<Prefix> peers, const std::vector<Traffic>& traffic)
+    // What the rows of one side of a grant have in common.
+    struct RowKind
+    {
+        api::RuleId rule;
+        api::MatchDirection direction;
+        uint8_t flags;
+    };
+
+    bool add_rows(std::vector<api::MatchRow>& rows, const RowKind& kind, std::vector<Prefix> peers,
+                  const std::vector<Traffic>& traffic)
     {
         aggregate(peers);
         if (rows.size() + 2 * peers.size() * traffic.size() > kMaxMatchRows)
@@ -237,11 +249,12 @@ class Compiler
                 api::MatchRow row{};
                 row.peer = peer.address;
                 row.peer_prefix = peer.length;
-                row.direction = direction;
+                row.direction = kind.direction;
+                row.flags = kind.flags;
                 row.protocol = t.protocol;
                 row.port_low = t.port_low;
                 row.port_high = t.port_high;
-                row.rule = rule;
+                row.rule = kind.rule;
                 const bool is_v4 = peer.length >= 96 && peer.address.is_v4();
                 if (!t.is_icmp) {
                     rows.push_back(row);
@@ -269,6 +282,8 @@ class Compiler
                 return fail("The id map has no rule ids left.");
             compiled_.rules.emplace_back(rule, grant.name);
 
+            const auto action = static_cast<uint8_t>(grant.is_deny ? api::kDeny : 0);
+            const RowKind out{rule, api::kEgress, action};
             std::vector<api::MatchRow>& egress = side_rows_[2 * g];
             std::vector<Prefix> peers = std::move(agent_peers[2 * g + 1]);
             add_hosts(grant.destinations, peers);
@@ -283,17 +298,24 @@ class Compiler
                 std::vector<Prefix> at =
                     service.is_gateway ? gateway_prefixes() : std::vector<Prefix>();
                 add_hosts(service.addresses, at);
-                if (!add_rows(egress, rule, api::kEgress, std::move(at), service.traffic))
+                if (!add_rows(egress, out, std::move(at), service.traffic))
                     return false;
             }
-            if (!add_rows(egress, rule, api::kEgress, std::move(peers), grant.traffic))
+            if (!add_rows(egress, out, std::move(peers), grant.traffic))
                 return false;
 
             if (has_agents(grant.destinations)) {
-                std::vector<Prefix> sources = std::move(agent_peers[2 * g]);
-                add_hosts(grant.sources, sources);
-                if (!add_rows(side_rows_[2 * g + 1], rule, api::kIngress, std::move(sources),
-                              grant.traffic))
+                // Agents by their addresses, outsiders by theirs: a network names no agent.
+                const bool is_by_name = !grant.is_deny && !policy_.is_relaxed(kRelaxAgentToAgent);
+                const RowKind in{rule, api::kIngress, action};
+                const RowKind in_outsiders{
+                    rule, api::kIngress,
+                    static_cast<uint8_t>(action | (is_by_name ? api::kNotFromAgents : 0))};
+                std::vector<Prefix> outsiders;
+                add_hosts(grant.sources, outsiders);
+                auto& ingress = side_rows_[2 * g + 1];
+                if (!add_rows(ingress, in, std::move(agent_peers[2 * g]), grant.traffic) ||
+                    !add_rows(ingress, in_outsiders, std::move(outsiders), grant.traffic))
                     return false;
             }
             for (const size_t side : {2 * g, 2 * g + 1}) {
@@ -432,6 +454,9 @@ class Compiler
     {
         gateway_.listen_port = policy_.gateway.listen_port;
         gateway_.tunnel_mtu = policy_.gateway.tunnel_mtu;
+        for (const HardPrefix& hard : hard_rules(policy_))
+            hard_rules_.push_back({hard.prefix.address, hard.prefix.length, api::kEgress,
+                                   api::kAnyProtocol, api::kDeny, 0, 0xffff, hard.rule});
         if (policy_.dataplane.has_host_port)
             for (const api::Address& address : policy_.gateway.tunnel_addresses)
                 (address.is_v4() ? gateway_.host_v4 : gateway_.host_v6) = address;
@@ -495,6 +520,7 @@ class Compiler
     std::vector<api::ClassRow> classes_;
     std::vector<api::MatchRow> matches_;
     std::vector<api::ServiceRow> services_;
+    std::vector<api::MatchRow> hard_rules_;
 };
 
 }  // namespace

@@ -96,6 +96,7 @@ void Loader::sections(const YamlNode& root, uint32_t file)
                   {"dataplane", kOptional, of_first_file(&Loader::dataplane)},
                   {"ports", kOptional, of_first_file(&Loader::ports)},
                   {"control", kOptional, of_first_file(&Loader::control)},
+                  {"relax", kOptional, of_first_file(&Loader::relax)},
                   {"users", kOptional, of_every_file(&Loader::users)},
                   {"tagOwners", kOptional, of_every_file(&Loader::tag_owners)},
                   {"agents", kOptional,

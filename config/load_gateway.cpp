@@ -171,4 +171,30 @@ void Loader::control(const YamlNode& node)
               });
 }
 
+void Loader::relax(const YamlNode& node)
+{
+    one_or_more(node, [&](const YamlNode& item) {
+        const auto word = text(item);
+        if (!word)
+            return;
+        if (*word == "metadata")
+            policy_.relaxed |= kRelaxMetadata;
+        else if (*word == "link_local")
+            policy_.relaxed |= kRelaxLinkLocal;
+        else if (*word == "agent_to_agent")
+            policy_.relaxed |= kRelaxAgentToAgent;
+        else if (*word == "multicast" || *word == "management")
+            fail(item, fmt::format("The rule \"{}\" cannot be relaxed: the gateway has no way for "
+                                   "such packets.",
+                                   *word));
+        else
+            fail(
+                item, "Relaxable are metadata, link_local and agent_to_agent" + [&] {
+                    const std::string hint =
+                        did_you_mean(*word, {"metadata", "link_local", "agent_to_agent"});
+                    return hint.empty() ? std::string(".") : hint;
+                }());
+    });
+}
+
 }  // namespace sandgate::config

@@ -212,6 +212,14 @@ void Loader::grant(const YamlNode& node, uint32_t index)
                   {"src", kRequired, [&](const YamlNode& n) { selectors(n, g.sources); }},
                   {"dst", kRequired, [&](const YamlNode& n) { selectors(n, g.destinations); }},
                   {"ip", kOptional, [&](const YamlNode& n) { traffic(n, g.traffic); }},
+                  {"action", kOptional,
+                   [&](const YamlNode& n) {
+                       if (!is(n, Kind::kScalar, "allow or deny"))
+                           return;
+                       if (n.text != "allow" && n.text != "deny")
+                           fail(n, "An action is allow or deny.");
+                       g.is_deny = n.text == "deny";
+                   }},
                   {"when", kOptional, [&](const YamlNode& n) { conditions(n, g.conditions); }},
                   {"reason", kOptional, [&](const YamlNode& n) { remark(n, g.reason); }},
                   {"owner", kOptional,

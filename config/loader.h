@@ -43,6 +43,7 @@ class Loader : private YamlWalk
     void ports(const YamlNode& node);
     void port(const YamlNode& node);
     void control(const YamlNode& node);
+    void relax(const YamlNode& node);
 
     // load_rights.cpp
     void users(const YamlNode& node);

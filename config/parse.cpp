@@ -75,7 +75,16 @@ Result<api::Address> parse_host_address(std::string_view text)
 Result<Prefix> parse_agent_prefix(std::string_view text)
 {
     auto prefix = parse_prefix(text);
-    return !prefix || is_unicast(prefix->address) ? prefix : not_unicast(prefix->address);
+    if (!prefix)
+        return prefix;
+    const auto& bytes = prefix->address.bytes;
+    const bool is_link_local = prefix->address.is_v4()
+                                   ? bytes[12] == 169 && bytes[13] == 254
+                                   : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    if (is_link_local)
+        return fault(fmt::format("{} is link-local; the gateway takes no packets from there.",
+                                 to_text(*prefix)));
+    return is_unicast(prefix->address) ? prefix : not_unicast(prefix->address);
 }
 
 std::optional<uint64_t> parse_number(std::string_view text)

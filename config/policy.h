@@ -186,6 +186,7 @@ struct Grant
     std::vector<Selector> sources;
     std::vector<Selector> destinations;
     std::vector<Traffic> traffic;
+    bool is_deny = false;               // forbids what it names, above every other grant
     std::vector<Condition> conditions;  // all must hold for the agent in `sources`
     std::string reason;                 // for people
     std::string owner;                  // who answers for it; empty when nobody is named
@@ -255,6 +256,14 @@ struct Control
     std::string socket = "/run/sandgate/control.sock";
 };
 
+// The hard rules that a policy does without, as bits.
+enum Relaxed : uint8_t
+{
+    kRelaxMetadata = 1,
+    kRelaxLinkLocal = 2,
+    kRelaxAgentToAgent = 4,
+};
+
 struct Policy
 {
     std::string file;                // as it was given to load_file()
@@ -273,6 +282,7 @@ struct Policy
     std::vector<Host> ipsets;
     std::vector<Service> services;
     std::vector<Grant> grants;
+    uint8_t relaxed = 0;  // Relaxed bits
 
     const Group* find_group(const std::string& name) const;
     const Host* find_host(const std::string& name) const;
@@ -280,6 +290,7 @@ struct Policy
     const Service* find_service(const std::string& name) const;
     const Agent* find_agent(const std::string& name) const;
     size_t agent_count() const;
+    bool is_relaxed(Relaxed rule) const { return (relaxed & rule) != 0; }
     Standing standing_of(const Agent& agent) const;
     // What a host or ipset selector names; nullptr for other selectors and unknown names.
     const Host* find_addresses(const Selector& selector) const;

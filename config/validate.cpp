@@ -10,6 +10,7 @@
 
 #include "config/agent_list.h"
 #include "config/conditions.h"
+#include "config/hard_rules.h"
 #include "config/load.h"
 #include "config/parse.h"
 #include "dataplane/api/counters.h"
@@ -382,6 +383,7 @@ class Validator
             else if (selector.kind != SelectorKind::kPrefix)
                 fail(selector.where, at,
                      "A service is at host: and ipset: names, addresses and networks only.");
+            reachable(selector, at);
         }
         if (!service.is_gateway)
             return;
@@ -395,6 +397,36 @@ class Validator
                 (has_ports && traffic.port_low != traffic.port_high))
                 fail(traffic.where, fmt::format("{}.ip[{}]", path, i),
                      "A service of the gateway names one protocol and one port.");
+        }
+    }
+
+    // What a hard rule forbids cannot be granted; networks around it can.
+    void reachable(const Selector& s, const std::string& path)
+    {
+        static const std::vector<Prefix> kMulticast = {*parse_prefix("224.0.0.0/4"),
+                                                       *parse_prefix("ff00::/8")};
+        std::vector<Prefix> prefixes;
+        if (s.kind == SelectorKind::kPrefix)
+            prefixes.push_back(s.prefix);
+        if (const Host* named = policy_.find_addresses(s))
+            prefixes = named->prefixes;
+        for (const Prefix& prefix : prefixes) {
+            for (const Prefix& multicast : kMulticast)
+                if (multicast.contains(prefix))
+                    return fail(s.where, path,
+                                fmt::format("{} is multicast, which the gateway does not forward.",
+                                            to_text(prefix)));
+            const HardPrefix* rule = find_hard_rule(hard_rules_, prefix);
+            if (rule == nullptr)
+                continue;
+            const std::string word = relaxed_by(*rule);
+            return fail(s.where, path,
+                        fmt::format("{} is {}, which no grant opens{}", to_text(prefix),
+                                    describe(rule->rule),
+                                    word.empty() ? "."
+                                                 : fmt::format(" unless the file says \"relax: "
+                                                               "[{}]\".",
+                                                               word)));
         }
     }
 
@@ -470,6 +502,9 @@ class Validator
             for (size_t j = 0; j < grant.destinations.size(); j++)
                 selector(grant.destinations[j], fmt::format("{}.dst[{}]", path, j), false,
                          destination);
+            if (!grant.is_deny)
+                for (size_t j = 0; j < grant.destinations.size(); j++)
+                    reachable(grant.destinations[j], fmt::format("{}.dst[{}]", path, j));
             if (errors_.size() == errors_before)
                 combination(grant, path, source, destination);
         }
@@ -570,6 +605,7 @@ class Validator
     }
 
     const Policy& policy_;
+    std::vector<HardPrefix> hard_rules_ = hard_rules(policy_);
     std::vector<Error> errors_;
     std::map<std::string, bool, std::less<>> tags_, owners_;  // known to be some agent's
 };

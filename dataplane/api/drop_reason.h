@@ -67,7 +67,9 @@ namespace sandgate::api {
     X(kSessionTableFull, session_table_full, "No session slot is free.") \
     X(kUnknownProtocol, unknown_protocol, "A frame for one of the port's own addresses that it does not serve.") \
     X(kNeighbourMalformed, neighbour_malformed, "An ARP or neighbour discovery message that breaks its rules.") \
-    X(kKeepalive, keepalive, "An authentic empty packet: nothing to forward, counted as received.")
+    X(kKeepalive, keepalive, "An authentic empty packet: nothing to forward, counted as received.") \
+    X(kExplicitlyDenied, explicitly_denied, "A grant with action: deny forbids this flow.") \
+    X(kHardRule, hard_rule, "A hard rule forbids this destination: a cloud's metadata service, link-local, or the gateway's own port.")
 // clang-format on
 
 enum class DropReason : uint8_t

@@ -22,6 +22,14 @@ api::RuleId decide(const PolicyView& policy, const Packet& packet, const FlowKey
                      packet.protocol, port);
 }
 
+DropReason refusal(const PolicyView& policy, const Packet& packet, const FlowKey& key,
+                   uint8_t direction)
+{
+    const uint16_t port = direction == api::kEgress ? key.peer_port() : key.agent_port();
+    return refusal_of(policy, *packet.row, static_cast<api::MatchDirection>(direction), key.peer,
+                      packet.protocol, port);
+}
+
 bool is_current(const PolicyView& policy, const Packet& packet, const Flow& flow)
 {
     const auto age = [&](api::Epoch changed) {
@@ -48,12 +56,14 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
         return DropReason::kNone;
     }
     packet.rule = decide(policy, packet, flow.key, flow.direction);
-    if (packet.rule == api::kNoRule ||
-        is_undeclared_service(policy, flow.key, packet.protocol, flow.direction)) {
+    const bool is_refused = packet.rule == api::kNoRule;
+    if (is_refused || is_undeclared_service(policy, flow.key, packet.protocol, flow.direction)) {
+        const DropReason reason = is_refused ? refusal(policy, packet, flow.key, flow.direction)
+                                             : DropReason::kPolicyDenied;
         w.flows.erase(&flow);
         api::add(w.counters.flows_ended, 1);
         packet.flow = nullptr;
-        return DropReason::kPolicyDenied;
+        return reason;
     }
     flow.rule = packet.rule;
     flow.epoch = static_cast<uint32_t>(policy.rows.header->epoch);
@@ -79,7 +89,7 @@ DropReason classify_new(Worker& w, const PolicyView& policy, Packet& packet)
         return DropReason::kHostServiceNotDeclared;
     packet.rule = decide(policy, packet, key, direction);
     if (packet.rule == api::kNoRule)
-        return DropReason::kPolicyDenied;
+        return refusal(policy, packet, key, direction);
     if (packet.flow != nullptr) {
         w.flows.restart(packet.flow, w.now_ns);
         api::add(w.counters.flows_ended, 1);

@@ -285,6 +285,88 @@ TEST(Attributes, are_the_same_in_bulk_files)
     }
 }
 
+// The rows that the snapshot has for the first agent.
+api::RuleId rule_at(const std::string& text, const char* peer)
+{
+    const Policy policy = good_policy(text);
+    IdMap ids;
+    const Compiled result = compiled(policy, ids);
+    std::string error;
+    const auto view = api::read_snapshot(result.bytes, error);
+    EXPECT_TRUE(view) << error;
+    return find_rule(*view, 1, api::kEgress, *parse_address(peer), 6, 80);
+}
+
+TEST(Deny, wins_whatever_the_order_in_the_file)
+{
+    const std::string head = "agents:\n" + agent("a", 2) + "grants:\n";
+    const std::string allow = "  - {name: all, src: ['*'], dst: ['*'], ip: ['*']}\n";
+    const std::string deny =
+        "  - {name: no, action: deny, src: [agent:a], dst: [10.0.0.0/24], ip: [tcp:80]}\n";
+    for (const std::string& grants : {allow + deny, deny + allow}) {
+        EXPECT_EQ(rule_at(head + grants, "10.0.0.1"), api::kNoRule);
+        EXPECT_NE(rule_at(head + grants, "10.0.1.1"), api::kNoRule);
+    }
+    EXPECT_EQ(
+        first_error(head + "  - {name: g, action: dney, src: ['*'], dst: ['*'], ip: ['*']}\n"),
+        "p.yaml:4:23: grants[0].action: An action is allow or deny.");
+}
+
+TEST(HardRules, refuse_grants_that_name_what_they_forbid)
+{
+    const auto error = [](const std::string& dst, const std::string& more = "") {
+        return first_error(more +
+                           "ports: [{name: lan, device: d, roles: lan, addresses: [10.0.0.1/24]}]\n"
+                           "agents:\n" +
+                           agent("a", 2) + "grants:\n  - {name: g, src: ['*'], dst: [" + dst +
+                           "], ip: ['*']}\n");
+    };
+    const std::string at = "p.yaml:5:33: grants[0].dst[0]: ";
+    EXPECT_EQ(error("169.254.169.254"),
+              at +
+                  "169.254.169.254 is the metadata service of a cloud, which no grant opens unless "
+                  "the file says \"relax: [metadata]\".");
+    EXPECT_EQ(error("'fe80::/64'"),
+              at + "fe80::/64 is a link-local address, which no grant opens.");
+    EXPECT_EQ(error("10.0.0.1"),
+              at + "10.0.0.1 is the gateway's own address on a port, which no grant opens.");
+    EXPECT_EQ(error("224.0.0.0/8"),
+              at + "224.0.0.0/8 is multicast, which the gateway does not forward.");
+    for (const char* wide : {"'*'", "169.0.0.0/8", "10.0.0.0/24", "0.0.0.0/0", "'fd00::/16'"})
+        EXPECT_EQ(error(wide), "") << wide;
+    EXPECT_EQ(error("169.254.169.254", "relax: [metadata]\n"), "");
+    EXPECT_EQ(error("169.254.7.7", "relax: [link_local]\n"), "");
+    EXPECT_NE(error("169.254.7.7", "relax: [metadata]\n"), "");
+    EXPECT_NE(error("169.254.169.254", "relax: [link_local]\n"), "");
+    EXPECT_EQ(
+        first_error("relax: [metdata]\n"),
+        "p.yaml:1:9: relax[0]: Relaxable are metadata, link_local and agent_to_agent; did you "
+        "mean \"metadata\"?");
+    EXPECT_EQ(first_error("relax: [multicast]\n"),
+              "p.yaml:1:9: relax[0]: The rule \"multicast\" cannot be relaxed: the gateway has no "
+              "way for such packets.");
+}
+
+TEST(AgentToAgent, is_opened_by_names_and_by_networks_only_where_that_is_relaxed)
+{
+    const auto lets_in = [](const std::string& src, const std::string& more = "") {
+        const Policy policy =
+            good_policy(more + "agents:\n" + agent("a", 2) + agent("b", 3) +
+                        "grants:\n  - {name: g, src: [" + src + "], dst: [agent:b], ip: ['*']}\n");
+        IdMap ids;
+        const Compiled result = compiled(policy, ids);
+        std::string error;
+        const auto view = api::read_snapshot(result.bytes, error);
+        const auto& rows = view->matches;
+        return std::any_of(rows.begin(), rows.end(), [](const api::MatchRow& row) {
+            return row.direction == api::kIngress && (row.flags & api::kNotFromAgents) == 0;
+        });
+    };
+    EXPECT_TRUE(lets_in("agent:a"));
+    EXPECT_FALSE(lets_in("10.66.0.0/16"));
+    EXPECT_TRUE(lets_in("10.66.0.0/16", "relax: [agent_to_agent]\n"));
+}
+
 struct Split
 {
     ScratchDirectory scratch;

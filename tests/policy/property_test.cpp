@@ -1,0 +1,85 @@
+// The compiled tables against the language: a policy compiled, published, read by the dataplane's
+// reader and asked by the dataplane's classifier answers as the interpreter does.
+#include "config/interpret.h"
+#include "config/parse.h"
+#include "dataplane/policy/rule_match.h"
+#include "tests/support/random_policy.h"
+
+namespace sandgate::config {
+namespace {
+
+std::unique_ptr<dp::PolicyView> view_of(const Compiled& compiled)
+{
+    std::string error;
+    auto view = dp::build_policy_view(publish(compiled.bytes, nullptr, 1), 7, error);
+    EXPECT_NE(view, nullptr) << error;
+    return view;
+}
+
+Ruling::Kind kind_of(const api::MatchRow* row)
+{
+    if (row == nullptr)
+        return Ruling::kNoGrant;
+    if ((row->flags & api::kDeny) == 0)
+        return Ruling::kGranted;
+    return row->rule >= api::kFirstHardRule ? Ruling::kHardRule : Ruling::kDenied;
+}
+
+TEST(PolicyProperty, compiled_tables_say_what_the_language_says)
+{
+    Random random(1);
+    int counts[4] = {};
+    for (int round = 0; round < 600; round++) {
+        const std::string text = random_policy(random);
+        const Policy policy = good_policy(text);
+        IdMap ids;
+        const int64_t now = below(random, 2) == 0 ? kRandomExpiry - 1 : kRandomExpiry;
+        const Compiled compiled_policy = compiled(policy, ids, now);
+        const auto view = view_of(compiled_policy);
+        ASSERT_NE(view, nullptr);
+        const Interpreter truth(policy, now);
+        std::vector<api::Address> peers;
+        for (const char* peer :
+             {"10.1.2.3", "10.1.9.9", "10.1.3.1", "10.2.0.1", "10.3.0.9", "10.66.0.1", "fd66::1",
+              "fd00::7", "fd00::8", "192.0.2.9", "2001:db8::9", "10.66.1.200", "169.254.169.254",
+              "169.254.7.7", "169.3.3.3", "100.100.100.200", "fd00:ec2::254", "fe80::1"})
+            peers.push_back(*parse_address(peer));
+        for (const Agent& agent : policy.agent_lists[0]->agents)
+            for (const AgentAddress& address : agent.addresses)
+                peers.push_back(address.prefix.address);
+        for (const NamedAgent& agent : compiled_policy.agents) {
+            const api::AgentRow& row = *view->find_agent(agent.identity);
+            for (const api::Address& peer : peers) {
+                for (const auto& [protocol, port] : {std::pair<uint8_t, uint16_t>{6, 80},
+                                                     {6, 85},
+                                                     {6, 91},
+                                                     {17, 53},
+                                                     {1, 0},
+                                                     {58, 0},
+                                                     {47, 0},
+                                                     {132, 7}}) {
+                    for (const auto direction : {api::kEgress, api::kIngress}) {
+                        const Ruling expected =
+                            direction == api::kEgress
+                                ? truth.may_open(*agent.agent, peer, protocol, port)
+                                : truth.is_open_to(*agent.agent, peer, protocol, port);
+                        const api::MatchRow* found =
+                            dp::find_match(*view, row, direction, peer, protocol, port);
+                        ASSERT_EQ(kind_of(found), expected.kind)
+                            << text << "at " << now << ": " << agent.agent->name
+                            << (direction == api::kEgress ? " to " : " from ") << to_text(peer)
+                            << " " << int{protocol} << ":" << port;
+                        if (expected.kind == Ruling::kHardRule) {
+                            ASSERT_EQ(found->rule, expected.hard_rule);
+                        }
+                        counts[expected.kind]++;
+                    }
+                }
+            }
+        }
+    }
+    for (const int count : counts) EXPECT_GT(count, 5000);
+}
+
+}  // namespace
+}  // namespace sandgate::config
