@@ -14,6 +14,7 @@
 #include "config/agent_list.h"
 #include "config/conditions.h"
 #include "config/hard_rules.h"
+#include "config/schedule.h"
 #include "dataplane/api/delta_reader.h"
 
 namespace sandgate::config {
@@ -281,6 +282,9 @@ class Compiler
             if (rule == api::kNoRule)
                 return fail("The id map has no rule ids left.");
             compiled_.rules.emplace_back(rule, grant.name);
+            note_change(next_change_of(grant, now_unix_));
+            if (!is_in_force(grant, now_unix_))
+                continue;
 
             const auto action = static_cast<uint8_t>(grant.is_deny ? api::kDeny : 0);
             const RowKind out{rule, api::kEgress, action};

@@ -35,9 +35,9 @@ struct Compiled
     const std::string* find_rule(api::RuleId rule) const;
 };
 
-// What the policy means at a time, in seconds since 1970: attributes that have expired are not set.
-// The policy must have passed validate(). Fails when the id map is exhausted or the rows outgrow
-// kMaxMatchRows.
+// What the policy means at a time, in seconds since 1970: grants that have expired or are outside
+// their schedule permit and deny nothing, attributes that have expired are not set. The policy must
+// have passed validate(). Fails when the id map is exhausted or the rows outgrow kMaxMatchRows.
 constexpr size_t kMaxMatchRows = 1u << 23;
 Result<Compiled> compile(const Policy& policy, IdMap& ids, int64_t now_unix);
 

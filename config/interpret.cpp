@@ -8,6 +8,7 @@
 #include "config/agent_list.h"
 #include "config/conditions.h"
 #include "config/parse.h"
+#include "config/schedule.h"
 
 namespace sandgate::config {
 namespace {
@@ -156,7 +157,7 @@ Ruling Interpreter::may_open(const Agent& agent, const api::Address& peer, uint8
         return {Ruling::kHardRule, nullptr, rule->rule};
     Ruling ruling;
     for (const Grant& grant : policy_.grants) {
-        if (!has_source(grant, agent) || !fulfils(grant, agent) ||
+        if (!is_in_force(grant, now_unix_) || !has_source(grant, agent) || !fulfils(grant, agent) ||
             !has_traffic_to(grant, peer, protocol, port))
             continue;
         if (grant.is_deny)
@@ -172,6 +173,8 @@ Ruling Interpreter::is_open_to(const Agent& agent, const api::Address& peer, uin
 {
     Ruling ruling;
     for (const Grant& grant : policy_.grants) {
+        if (!is_in_force(grant, now_unix_))
+            continue;
         const bool is_named =
             std::any_of(grant.destinations.begin(), grant.destinations.end(),
                         [&](const Selector& s) { return selects(s, agent, false); });

@@ -4,6 +4,7 @@
 
 #include "config/conditions.h"
 #include "config/loader.h"
+#include "config/schedule.h"
 
 namespace sandgate::config {
 
@@ -98,6 +99,27 @@ void Loader::attributes(const YamlNode& node, std::vector<Attribute>& out)
         out.push_back(std::move(attribute));
     });
     std::sort(out.begin(), out.end());
+}
+
+void Loader::schedule(const YamlNode& node, std::optional<Schedule>& out)
+{
+    Schedule schedule;
+    map(node,
+        {{"days", kOptional,
+          [&](const YamlNode& n) {
+              schedule.days = 0;
+              one_or_more(n, [&](const YamlNode& item) {
+                  schedule.days |= parsed(item, parse_days).value_or(uint8_t{0});
+              });
+          }},
+         {"hours", kOptional,
+          [&](const YamlNode& n) { schedule.hours = parsed(n, parse_hours).value_or(Hours{}); }},
+         {"zone", kOptional, [&](const YamlNode& n) {
+              schedule.zone = parsed(n, parse_zone).value_or(std::string("UTC"));
+          }}});
+    if (node.kind == Kind::kNull || (node.kind == Kind::kMap && node.entries.empty()))
+        fail(node, "A schedule has days or hours.");
+    out = std::move(schedule);
 }
 
 void Loader::conditions(const YamlNode& node, std::vector<Condition>& out)
@@ -221,6 +243,9 @@ void Loader::grant(const YamlNode& node, uint32_t index)
                        g.is_deny = n.text == "deny";
                    }},
                   {"when", kOptional, [&](const YamlNode& n) { conditions(n, g.conditions); }},
+                  {"expires", kOptional,
+                   [&](const YamlNode& n) { g.expires_unix = parsed(n, parse_time).value_or(0); }},
+                  {"schedule", kOptional, [&](const YamlNode& n) { schedule(n, g.schedule); }},
                   {"reason", kOptional, [&](const YamlNode& n) { remark(n, g.reason); }},
                   {"owner", kOptional,
                    [&](const YamlNode& n) {

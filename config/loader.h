@@ -59,6 +59,7 @@ class Loader : private YamlWalk
     void selectors(const YamlNode& node, std::vector<Selector>& out);
     void traffic(const YamlNode& node, std::vector<Traffic>& out);
     void attributes(const YamlNode& node, std::vector<Attribute>& out);
+    void schedule(const YamlNode& node, std::optional<Schedule>& out);
     void conditions(const YamlNode& node, std::vector<Condition>& out);
     void remark(const YamlNode& node, std::string& out);
 

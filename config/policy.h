@@ -180,6 +180,21 @@ struct Service
     Where where;
 };
 
+// Minutes of a day. An end that is not behind the beginning lies on the next day.
+struct Hours
+{
+    uint16_t from_minute = 0;
+    uint16_t to_minute = 24 * 60;
+};
+
+// Days and hours of a time zone (schedule.h).
+struct Schedule
+{
+    uint8_t days = 0x7f;  // bit 0 is Monday; the day on which the hours begin
+    Hours hours;
+    std::string zone = "UTC";
+};
+
 struct Grant
 {
     std::string name;
@@ -188,6 +203,8 @@ struct Grant
     std::vector<Traffic> traffic;
     bool is_deny = false;               // forbids what it names, above every other grant
     std::vector<Condition> conditions;  // all must hold for the agent in `sources`
+    int64_t expires_unix = 0;           // 0 = never
+    std::optional<Schedule> schedule;   // none: always
     std::string reason;                 // for people
     std::string owner;                  // who answers for it; empty when nobody is named
     Where owner_where;

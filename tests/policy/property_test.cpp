@@ -33,7 +33,9 @@ TEST(PolicyProperty, compiled_tables_say_what_the_language_says)
         const std::string text = random_policy(random);
         const Policy policy = good_policy(text);
         IdMap ids;
-        const int64_t now = below(random, 2) == 0 ? kRandomExpiry - 1 : kRandomExpiry;
+        // Within a schedule's hour or not, before the expiry or not.
+        static constexpr int64_t kTimes[] = {30, kRandomExpiry - 1, kRandomExpiry, 86400 + 30};
+        const int64_t now = kTimes[below(random, 4)];
         const Compiled compiled_policy = compiled(policy, ids, now);
         const auto view = view_of(compiled_policy);
         ASSERT_NE(view, nullptr);

@@ -12,7 +12,7 @@ using Random = std::mt19937;
 
 inline uint32_t below(Random& random, uint32_t n) { return static_cast<uint32_t>(random() % n); }
 
-// Attributes of a random policy that expire do so at this second.
+// Attributes and grants of a random policy that expire do so at this second.
 constexpr int64_t kRandomExpiry = 100;
 
 // Six agents at most, three tags, two owners, hosts, services, grants and denials. It may say
@@ -73,6 +73,10 @@ inline std::string random_text(Random& random)
             dst += ", " + one_of(kOthers);
         text += "  - {name: r" + std::to_string(i) + ", src: [" + src + "], dst: [" + dst +
                 "], ip: [" + one_of(kTraffic) + ", " + one_of(kTraffic) + "]";
+        if (below(random, 5) == 0)
+            text += ", expires: 1970-01-01T00:01:40Z";
+        if (below(random, 5) == 0)
+            text += ", schedule: {hours: \"00:00-00:01\"}";
         if (below(random, 4) == 0)
             text += ", action: deny";
         if (!has_outsiders && below(random, 3) == 0)

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "config/parse.h"
+#include "config/schedule.h"
 #include "tests/unit/config/support.h"
 
 namespace sandgate::config {
@@ -365,6 +366,100 @@ TEST(AgentToAgent, is_opened_by_names_and_by_networks_only_where_that_is_relaxed
     EXPECT_TRUE(lets_in("agent:a"));
     EXPECT_FALSE(lets_in("10.66.0.0/16"));
     EXPECT_TRUE(lets_in("10.66.0.0/16", "relax: [agent_to_agent]\n"));
+}
+
+Grant scheduled(const std::string& more)
+{
+    return good_policy("agents:\n" + agent("a", 2) +
+                       "grants: [{name: g, src: ['*'], dst: [10.0.0.1], ip: [icmp], " + more +
+                       "}]\n")
+        .grants[0];
+}
+
+int64_t at(const char* time) { return *parse_time(time); }
+
+TEST(Expiry, ends_a_grant_at_its_second)
+{
+    const Grant grant = scheduled("expires: 2027-01-01T00:00:00Z");
+    const int64_t end = at("2027-01-01T00:00:00Z");
+    EXPECT_TRUE(is_in_force(grant, end - 1));
+    EXPECT_FALSE(is_in_force(grant, end));
+    EXPECT_EQ(next_change_of(grant, end - 1), end);
+    EXPECT_EQ(next_change_of(grant, end), 0);
+}
+
+TEST(Schedule, has_days_and_hours_in_its_zone)
+{
+    const Grant grant =
+        scheduled("schedule: {days: [mon-fri], hours: '09:00-17:30', zone: Europe/Berlin}");
+    // 2026-11-24 is a Tuesday, and Berlin an hour ahead.
+    EXPECT_FALSE(is_in_force(grant, at("2026-11-24T07:59:59Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2026-11-24T08:00:00Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2026-11-24T16:29:59Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2026-11-24T16:30:00Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2026-11-28T12:00:00Z"))) << "a Saturday";
+    EXPECT_EQ(next_change_of(grant, at("2026-11-24T07:00:00Z")), at("2026-11-24T08:00:00Z"));
+    EXPECT_EQ(next_change_of(grant, at("2026-11-24T12:00:00Z")), at("2026-11-24T16:30:00Z"));
+    EXPECT_EQ(next_change_of(grant, at("2026-11-27T17:00:00Z")), at("2026-11-30T08:00:00Z"));
+    // Two hours ahead in summer.
+    EXPECT_TRUE(is_in_force(grant, at("2026-07-01T07:00:00Z")));
+}
+
+TEST(Schedule, passes_midnight_and_belongs_to_the_day_on_which_it_begins)
+{
+    const Grant grant = scheduled("schedule: {days: sat, hours: '22:00-06:00'}");
+    EXPECT_FALSE(is_in_force(grant, at("2026-11-28T05:00:00Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2026-11-28T22:00:00Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2026-11-29T05:59:59Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2026-11-29T06:00:00Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2026-11-29T23:00:00Z")));
+}
+
+TEST(Schedule, follows_summer_time)
+{
+    // 2027-03-28: 02:00 to 03:00 is skipped. 2026-10-25: 02:00 to 03:00 comes twice.
+    const Grant grant = scheduled("schedule: {hours: '02:30-04:00', zone: Europe/Berlin}");
+    EXPECT_FALSE(is_in_force(grant, at("2027-03-28T00:59:59Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2027-03-28T01:00:00Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2027-03-28T02:00:00Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2026-10-25T00:29:59Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2026-10-25T00:30:00Z")));
+    EXPECT_TRUE(is_in_force(grant, at("2026-10-25T02:59:59Z")));
+    EXPECT_FALSE(is_in_force(grant, at("2026-10-25T03:00:00Z")));
+}
+
+TEST(Schedule, of_whole_days_has_no_gaps)
+{
+    const Grant grant = scheduled("schedule: {days: [fri-mon]}");
+    for (int64_t t = at("2026-11-27T00:00:00Z"); t < at("2026-12-01T00:00:00Z"); t += 1800)
+        ASSERT_TRUE(is_in_force(grant, t));
+    EXPECT_FALSE(is_in_force(grant, at("2026-12-01T00:00:00Z")));
+    EXPECT_EQ(next_change_of(grant, at("2026-11-27T00:00:00Z")), at("2026-12-01T00:00:00Z"));
+}
+
+TEST(Schedule, says_what_is_wrong_with_it)
+{
+    const auto error = [](const std::string& schedule) {
+        const std::string text = first_error("grants:\n  - schedule: " + schedule + "\n");
+        return text.substr(std::min(text.find("schedule"), text.size()));
+    };
+    EXPECT_EQ(
+        error("{days: [mno]}"),
+        "schedule.days[0]: \"mno\" is no day: write mon, tue, wed, thu, fri, sat, sun or a range "
+        "such as mon-fri.");
+    EXPECT_EQ(error("{hours: 9-17}"),
+              "schedule.hours: \"9-17\" is no range of hours such as 09:00-17:30.");
+    EXPECT_EQ(error("{hours: '09:00-09:00'}"),
+              "schedule.hours: \"09:00-09:00\" ends when it begins; leave hours out for the whole "
+              "day.");
+    EXPECT_EQ(error("{zone: Europe/Berln}"),
+              "schedule.zone: No time zone is called \"Europe/Berln\"; did you mean "
+              "\"Europe/Berlin\"?");
+    EXPECT_EQ(error("{zone: Mars/Olympus}"),
+              "schedule.zone: No time zone is called \"Mars/Olympus\"; write UTC or a name such as "
+              "Europe/Berlin.");
+    EXPECT_EQ(error("{}"), "schedule: A schedule has days or hours.");
+    EXPECT_EQ(error("{hours: '24:00-25:00'}").find("schedule.hours: "), 0u);
 }
 
 struct Split

@@ -318,6 +318,43 @@ TEST_F(DaemonTest, cuts_an_agent_at_the_moment_it_expires)
     EXPECT_EQ(agents.at("agents").as_array().at(0).at("state").as_string(), "expired");
 }
 
+TEST_F(DaemonTest, begins_and_ends_grants_and_attributes_by_themselves)
+{
+    // A Tuesday, 08:59:58 in UTC.
+    now = 1'795'510'798;
+    write_policy(
+        agent("a", 1, ", attributes: {ok: {value: x, expires: 2026-11-24T09:00:04Z}}"),
+        "grants:\n"
+        "  - {name: hours, src: [agent:a], dst: [10.1.0.1], ip: [icmp],"
+        " schedule: {days: tue, hours: '09:00-17:00'}}\n"
+        "  - {name: brief, src: [agent:a], dst: [10.1.0.2], ip: [icmp],"
+        " expires: 2026-11-24T09:00:02Z}\n"
+        "  - {name: asked, src: [agent:a], dst: [10.1.0.3], ip: [icmp], when: ok is set}\n");
+    FakeDataplane dataplane(socket);
+    start();
+    ASSERT_TRUE(run_until([&] { return in_force(); }));
+    const auto granted = [&] {
+        const auto bytes = dataplane.policy();
+        std::string error, found;
+        const auto view = api::read_snapshot(bytes, error);
+        if (!view)
+            return error;
+        const api::ClassRow& row = view->classes[view->agents[0].policy_class];
+        for (const api::MatchRow& match : view->matches.subspan(row.first, row.count))
+            found += std::to_string(match.peer.bytes[15]);
+        return found;
+    };
+    EXPECT_EQ(granted(), "23");
+    now += 2;
+    EXPECT_TRUE(run_until([&] { return granted() == "123"; }, 3s)) << granted();
+    now += 2;
+    // The clock was set and nothing else happens; the change is seen within a second.
+    EXPECT_TRUE(run_until([&] { return granted() == "13"; }, 3s)) << granted();
+    now += 2;
+    EXPECT_TRUE(run_until([&] { return granted() == "1"; }, 3s)) << granted();
+    EXPECT_EQ(rows(dataplane).at(0).flags & api::kAgentEnabled, uint32_t{api::kAgentEnabled});
+}
+
 TEST_F(DaemonTest, notices_a_change_of_a_bulk_file)
 {
     const auto line = [](const std::string& name, uint8_t seed) {
