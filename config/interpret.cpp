@@ -199,7 +199,7 @@ std::string Interpreter::standing_fault(const Agent& agent) const
                        standing.is_enabled ? "has expired" : "is disabled");
 }
 
-Verdict Interpreter::decide(const FlowWish& wish) const
+Verdict Interpreter::decide(const FlowWish& wish, bool only_rights) const
 {
     Verdict verdict;
     verdict.source = find_agent(wish.source);
@@ -211,7 +211,7 @@ Verdict Interpreter::decide(const FlowWish& wish) const
         return verdict;
     }
     for (const Agent* agent : {verdict.source, verdict.destination})
-        if (agent != nullptr && verdict.fault.empty())
+        if (agent != nullptr && verdict.fault.empty() && !only_rights)
             verdict.fault = standing_fault(*agent);
     if (!verdict.fault.empty())
         return verdict;

@@ -53,7 +53,8 @@ class Interpreter
   public:
     Interpreter(const Policy& policy, int64_t now_unix);
 
-    Verdict decide(const FlowWish& wish) const;
+    // An agent that is disabled or has expired is refused, unless only the rights are asked for.
+    Verdict decide(const FlowWish& wish, bool only_rights = false) const;
 
     // May the agent open the flow; is the agent open to it? `peer` is the other end.
     Ruling may_open(const Agent& agent, const api::Address& peer, uint8_t protocol,

@@ -113,6 +113,7 @@ void Loader::sections(const YamlNode& root, uint32_t file)
                   {"ipsets", kOptional, of_every_file(&Loader::ipsets)},
                   {"services", kOptional, of_every_file(&Loader::services)},
                   {"grants", kOptional, of_every_file(&Loader::grants)},
+                  {"tests", kOptional, of_every_file(&Loader::tests)},
               });
     // A list with faulty agents would bring faults of its own.
     auto list = build_agent_list(policy_.files[file], false,

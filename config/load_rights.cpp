@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/conditions.h"
+#include "config/explain.h"
 #include "config/loader.h"
 #include "config/schedule.h"
 
@@ -80,6 +81,40 @@ Agent Loader::agent(const YamlNode& node)
              [&](const YamlNode& n) { number(n, a.keepalive_seconds, 0, 65535); }},
         });
     return a;
+}
+
+void Loader::tests(const YamlNode& node)
+{
+    uint32_t index = 0;
+    each(node, [&](const YamlNode& item) {
+        PolicyTest test;
+        test.index = index++;
+        test.where = item.where;
+        const auto targets = [&](std::vector<Target>& out) {
+            return [&](const YamlNode& n) {
+                one_or_more(n, [&](const YamlNode& one) {
+                    if (auto target = parsed(one, parse_target)) {
+                        target->where = target->destination.where = one.where;
+                        out.push_back(std::move(*target));
+                    }
+                });
+            };
+        };
+        map(item, {{"src", kRequired,
+                    [&](const YamlNode& n) {
+                        if (auto source = parsed(n, parse_selector)) {
+                            test.source = std::move(*source);
+                            test.source.where = n.where;
+                        }
+                    }},
+                   {"accept", kOptional, targets(test.accept)},
+                   {"deny", kOptional, targets(test.deny)},
+                   {"at", kOptional,
+                    [&](const YamlNode& n) { test.at_unix = parsed(n, parse_time).value_or(0); }}});
+        if (test.accept.empty() && test.deny.empty())
+            fail(item, "A test has accept or deny.");
+        policy_.tests.push_back(std::move(test));
+    });
 }
 
 void Loader::attributes(const YamlNode& node, std::vector<Attribute>& out)

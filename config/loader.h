@@ -56,6 +56,7 @@ class Loader : private YamlWalk
     void service(const std::string& name, Where where, const YamlNode& node);
     void grants(const YamlNode& node);
     void grant(const YamlNode& node, uint32_t index);
+    void tests(const YamlNode& node);
     void selectors(const YamlNode& node, std::vector<Selector>& out);
     void traffic(const YamlNode& node, std::vector<Traffic>& out);
     void attributes(const YamlNode& node, std::vector<Attribute>& out);

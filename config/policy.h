@@ -212,6 +212,25 @@ struct Grant
     uint32_t index = 0;  // among the grants of its file
 };
 
+// A destination with traffic, as tests and commands name it.
+struct Target
+{
+    Selector destination{};
+    std::vector<Traffic> traffic;  // empty for a service, which has its own
+    std::string text;
+    Where where;
+};
+
+// What the policy demands of itself (policy_tests.h).
+struct PolicyTest
+{
+    Selector source{};
+    std::vector<Target> accept, deny;
+    int64_t at_unix = 0;  // 0 = whenever the policy is loaded
+    Where where;
+    uint32_t index = 0;  // among the tests of its file
+};
+
 struct Gateway
 {
     uint16_t listen_port = 51820;
@@ -299,6 +318,7 @@ struct Policy
     std::vector<Host> ipsets;
     std::vector<Service> services;
     std::vector<Grant> grants;
+    std::vector<PolicyTest> tests;
     uint8_t relaxed = 0;  // Relaxed bits
 
     const Group* find_group(const std::string& name) const;

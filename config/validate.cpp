@@ -41,6 +41,7 @@ class Validator
                 member(group.members[i], fmt::format("groups.{}[{}]", group.name, i));
         for (const Service& service : policy_.services) check(service);
         grants();
+        tests();
         return std::move(errors_);
     }
 
@@ -74,6 +75,11 @@ class Validator
         for (const Grant& grant : policy_.grants) {
             note(grant.sources);
             note(grant.destinations);
+        }
+        for (const PolicyTest& test : policy_.tests) {
+            note({test.source});
+            for (const Target& target : test.accept) note({target.destination});
+            for (const Target& target : test.deny) note({target.destination});
         }
         if (tags_.empty() && owners_.empty())
             return;
@@ -577,6 +583,22 @@ class Validator
                     is_among(list->agents[profile.agents.front()], grant.sources))
                     return true;
         return false;
+    }
+
+    void tests()
+    {
+        for (const PolicyTest& test : policy_.tests) {
+            const std::string path = fmt::format("tests[{}]", test.index);
+            Side side;
+            selector(test.source, path + ".src", true, side);
+            const auto targets = [&](const std::vector<Target>& list, const char* name) {
+                for (size_t i = 0; i < list.size(); i++)
+                    selector(list[i].destination, fmt::format("{}.{}[{}]", path, name, i), false,
+                             side);
+            };
+            targets(test.accept, "accept");
+            targets(test.deny, "deny");
+        }
     }
 
     // A grant that applies to nothing, or a part of one, is a mistake and says so.

@@ -7,6 +7,7 @@
 #include "config/compile.h"
 #include "config/key_file.h"
 #include "config/load.h"
+#include "config/policy_tests.h"
 #include "config/validate.h"
 #include "control/cli/cli.h"
 #include "control/cli/text.h"
@@ -47,6 +48,8 @@ int check(const Context& context, const std::string& file, bool has_keys)
         loaded.policy.gateway.public_key = crypto::public_key_of(*key);
     }
     if (const auto errors = config::validate(loaded.policy); !errors.empty())
+        return refuse(context, errors);
+    if (const auto errors = config::run_tests(loaded.policy, context.now_unix()); !errors.empty())
         return refuse(context, errors);
     config::IdMap ids;
     const auto compiled = config::compile(loaded.policy, ids, context.now_unix());

@@ -11,6 +11,7 @@
 
 #include "config/key_file.h"
 #include "config/load.h"
+#include "config/policy_tests.h"
 #include "config/validate.h"
 #include "crypto/x25519.h"
 #include "dataplane/api/snapshot_reader.h"
@@ -117,6 +118,8 @@ bool PolicyService::reload(bool rereads_keys, int64_t now_unix)
         return refuse({key.error()});
     next.gateway.public_key = crypto::public_key_of(**key);
     if (auto faults = config::validate(next); !faults.empty())
+        return refuse(std::move(faults));
+    if (auto faults = config::run_tests(next, now_unix); !faults.empty())
         return refuse(std::move(faults));
 
     auto compiled = config::compile(next, ids_, now_unix);

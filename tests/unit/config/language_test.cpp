@@ -2,6 +2,7 @@
 #include <map>
 
 #include "config/parse.h"
+#include "config/policy_tests.h"
 #include "config/schedule.h"
 #include "tests/unit/config/support.h"
 
@@ -460,6 +461,96 @@ TEST(Schedule, says_what_is_wrong_with_it)
               "Europe/Berlin.");
     EXPECT_EQ(error("{}"), "schedule: A schedule has days or hours.");
     EXPECT_EQ(error("{hours: '24:00-25:00'}").find("schedule.hours: "), 0u);
+}
+
+const char* const kTested =
+    "agents:\n"
+    "  - {name: a, tags: [ci], public_key: " KEY_1
+    ", addresses: [10.66.0.2]}\n"
+    "  - {name: b, public_key: " KEY_2
+    ", addresses: [10.66.0.3]}\n"
+    "hosts: {web: [10.0.0.10, 10.0.0.16/28]}\n"
+    "services: {s: {addresses: [host:web], ip: [tcp:80]}}\n"
+    "grants:\n"
+    "  - {name: ci-web, src: [tag:ci], dst: [host:web], ip: ['tcp:80-90'], reason: builds}\n"
+    "  - {name: all, src: [agent:b], dst: ['*'], ip: [icmp], schedule: {days: tue}}\n"
+    "  - {name: no, action: deny, src: ['*'], dst: [10.0.0.31], ip: [tcp:81]}\n"
+    "tests:\n";
+
+// 2026-11-24T12:00:00Z, a Tuesday.
+constexpr int64_t kTuesday = 1'795'521'600;
+
+std::string failing(const std::string& test, int64_t now_unix = kTuesday)
+{
+    std::string text;
+    for (const Error& error : run_tests(good_policy(kTested + test), now_unix))
+        text += error.text() + "\n";
+    return text;
+}
+
+TEST(PolicyTests, pass_in_silence)
+{
+    EXPECT_EQ(failing("  - {src: tag:ci, accept: ['host:web tcp:80', 'service:s', '10.0.0.10:90'], "
+                      "deny: ['host:web tcp:91', 'agent:b icmp', '10.0.0.31:81']}\n"),
+              "");
+    EXPECT_EQ(failing("  - {src: agent:b, accept: 192.0.2.1 icmp}\n"), "");
+    EXPECT_EQ(failing("  - {src: 10.0.0.1, deny: [\"agent:a tcp:22\"]}\n"), "");
+}
+
+TEST(PolicyTests, name_the_line_and_what_happened_instead)
+{
+    EXPECT_EQ(failing("  - {src: agent:a, deny: ['host:web tcp:85']}\n"),
+              "p.yaml:11:27: tests[0].deny[0]: agent:a to 10.0.0.10 tcp:85 must be refused and is "
+              "accepted. The grant \"ci-web\" (p.yaml:7) allows it: builds.\n");
+    EXPECT_EQ(
+        failing("  - {src: agent:a, accept: ['host:web tcp:443']}\n"),
+        "p.yaml:11:29: tests[0].accept[0]: agent:a to 10.0.0.10 tcp:443 must be accepted and is "
+        "refused. No grant lets agent:a open it. Nearest is the grant \"ci-web\" (p.yaml:7), "
+        "but its ip is tcp:80-90.\n");
+    EXPECT_EQ(
+        failing("  - {src: tag:ci, accept: ['host:web tcp:81']}\n"),
+        "p.yaml:11:28: tests[0].accept[0]: agent:a to 10.0.0.31 tcp:81 must be accepted and is "
+        "refused. The grant \"no\" (p.yaml:9) denies it.\n");
+    EXPECT_EQ(
+        failing("  - {src: agent:b, accept: ['agent:a icmp']}\n"),
+        "p.yaml:11:29: tests[0].accept[0]: agent:b to agent:a icmp must be accepted and is "
+        "refused. agent:b may open it by the grant \"all\" (p.yaml:8), but no grant names "
+        "agent:b in its src and agent:a in its dst: no address opens an agent. Nearest is the "
+        "grant \"all\" (p.yaml:8), but its dst holds the address of agent:a and not its name.\n");
+    EXPECT_EQ(failing("  - {src: agent:a, accept: ['fd00::1 icmp']}\n"),
+              "p.yaml:11:29: tests[0].accept[0]: Nothing was tried: agent:a and fd00::1 have no "
+              "addresses of the same kind.\n");
+}
+
+TEST(PolicyTests, are_about_their_own_time_or_the_moment_of_loading)
+{
+    const std::string test = "  - {src: agent:b, accept: 192.0.2.1 icmp";
+    EXPECT_EQ(failing(test + "}\n", kTuesday), "");
+    EXPECT_EQ(
+        failing(test + "}\n", kTuesday + 86400),
+        "p.yaml:11:28: tests[0].accept[0]: agent:b to 192.0.2.1 icmp must be accepted and is "
+        "refused. No grant lets agent:b open it. Nearest is the grant \"all\" (p.yaml:8), but "
+        "it is outside its schedule until 2026-12-01T00:00:00Z.\n");
+    EXPECT_EQ(failing(test + ", at: 2026-11-24T12:00:00Z}\n", kTuesday + 86400), "");
+}
+
+TEST(PolicyTests, refuse_what_they_cannot_try)
+{
+    const auto error = [](const std::string& test) { return first_error(kTested + test); };
+    EXPECT_EQ(error("  - {src: agent:a}\n"), "p.yaml:11:5: tests[0]: A test has accept or deny.");
+    EXPECT_EQ(error("  - {src: agent:c, deny: 10.0.0.1:1}\n"),
+              "p.yaml:11:11: tests[0].src: No agent is named \"c\".");
+    EXPECT_EQ(error("  - {src: agent:a, deny: host:wbe icmp}\n"),
+              "p.yaml:11:26: tests[0].deny[0]: No host is named \"wbe\"; did you mean \"web\"?");
+    EXPECT_EQ(
+        error("  - {src: agent:a, deny: '* icmp'}\n"),
+        "p.yaml:11:26: tests[0].deny: \"*\" is no destination that could be tried; name one.");
+    EXPECT_EQ(
+        error("  - {src: agent:a, deny: service:s icmp}\n"),
+        "p.yaml:11:26: tests[0].deny: A service brings its own traffic; leave the second word "
+        "out.");
+    EXPECT_EQ(error("  - {src: agent:a, deny: 'fd00::1:443'}\n").substr(0, 60),
+              "p.yaml:11:26: tests[0].deny: \"fd00::1:443\" is no destination");
 }
 
 struct Split
