@@ -278,7 +278,7 @@ void GatewaySync::finish(Outcome outcome)
 void GatewaySync::arm_timer()
 {
     const int64_t now = now_unix_();
-    const int64_t next = service_.next_change(now);
+    const int64_t next = service_.next_change();
     std::chrono::milliseconds sleep = kLongestSleep;
     // Without a dataplane there is nothing to do; the next connection brings everything.
     if (next != 0 && has_base_)

@@ -166,7 +166,7 @@ bool PolicyService::reload(bool rereads_keys, int64_t now_unix)
     private_key_ = (*key)->clone();
     psks_ = std::move(psks);
     errors_.clear();
-    loaded_unix_ = now_unix;
+    loaded_unix_ = bytes_unix_ = now_unix;
     bulk_.retire_unused();
     return true;
 }
@@ -201,6 +201,7 @@ std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix)
     // Also when the clock was set back.
     if ((next != 0 && next <= now_unix) || now_unix < compiled_->at_unix)
         compile_again(now_unix);
+    bytes_unix_ = now_unix;
     std::vector<uint8_t> bytes = compiled_->bytes;
     bool is_changed = false;
     for_each_agent(bytes, [&](uint8_t* row) {
@@ -221,14 +222,12 @@ std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix)
     return bytes;
 }
 
-int64_t PolicyService::next_change(int64_t now_unix) const
+int64_t PolicyService::next_change() const
 {
-    int64_t next = 0;
     if (!compiled_)
-        return next;
-    if (compiled_->next_change_unix != 0)
-        next = std::max(compiled_->next_change_unix, now_unix + 1);
-    const auto expiry = std::upper_bound(expiries_.begin(), expiries_.end(), now_unix);
+        return 0;
+    int64_t next = compiled_->next_change_unix;
+    const auto expiry = std::upper_bound(expiries_.begin(), expiries_.end(), bytes_unix_);
     if (expiry != expiries_.end() && (next == 0 || *expiry < next))
         next = *expiry;
     return next;

@@ -67,9 +67,9 @@ class PolicyService
     // The snapshot as the policy is meant at a time, not yet published: compiled again when
     // something has begun or ended since, and agents that have expired are disabled.
     std::vector<uint8_t> bytes_at(int64_t now_unix);
-    // When the next agent expires or the policy means something else for another reason; 0 when
-    // nothing will.
-    int64_t next_change(int64_t now_unix) const;
+    // When the policy means something else than bytes_at() last said, because an agent expires or
+    // something begins or ends; may be past. 0 when that is never.
+    int64_t next_change() const;
 
     // Of the last attempt; empty when it was good.
     const std::vector<Error>& errors() const { return errors_; }
@@ -91,6 +91,7 @@ class PolicyService
     config::Policy policy_;
     std::optional<config::Compiled> compiled_;
     std::vector<int64_t> expiries_;  // of its agents, ascending
+    int64_t bytes_unix_ = 0;         // the time that bytes_at() was last asked about
     Secret32 private_key_;
     std::map<api::IdentityId, Secret32> psks_;
     std::vector<Error> errors_;

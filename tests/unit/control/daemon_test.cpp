@@ -348,7 +348,7 @@ TEST_F(DaemonTest, begins_and_ends_grants_and_attributes_by_themselves)
     now += 2;
     EXPECT_TRUE(run_until([&] { return granted() == "123"; }, 3s)) << granted();
     now += 2;
-    // The clock was set and nothing else happens; the change is seen within a second.
+    // Nothing but the clock tells control.
     EXPECT_TRUE(run_until([&] { return granted() == "13"; }, 3s)) << granted();
     now += 2;
     EXPECT_TRUE(run_until([&] { return granted() == "1"; }, 3s)) << granted();
