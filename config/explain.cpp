@@ -148,9 +148,14 @@ std::string reason_of(const Policy& policy, const FlowWish& wish, const Verdict&
     }
     const bool is_egress = verdict.source != nullptr && !verdict.egress.is_allowed();
     const Ruling& ruling = is_egress ? verdict.egress : verdict.ingress;
-    if (ruling.kind == Ruling::kHardRule)
-        return fmt::format("{} is {}, which no agent reaches.", to_text(wish.destination),
-                           describe(ruling.hard_rule));
+    if (ruling.kind == Ruling::kHardRule) {
+        const auto rules = hard_rules(policy);
+        const std::string word = relaxed_by(*find_hard_rule(rules, {wish.destination, 128}));
+        return fmt::format(
+            "{} is {}, which no agent reaches{}", to_text(wish.destination),
+            describe(ruling.hard_rule),
+            word.empty() ? "." : fmt::format("; \"relax: [{}]\" would lift that.", word));
+    }
     if (ruling.kind == Ruling::kDenied)
         return said(ruling);
     if (is_egress)

@@ -219,7 +219,8 @@ Verdict Interpreter::decide(const FlowWish& wish, bool only_rights) const
         // The gateway offers its declared services and nothing else, whatever is granted.
         if (is_gateway(wish.destination) &&
             !is_declared(wish.destination, wish.protocol, wish.port)) {
-            verdict.fault = "The gateway offers no such service.";
+            verdict.fault =
+                "The gateway offers no such service; services with \"gateway: true\" declare them.";
             return verdict;
         }
         verdict.egress = may_open(*verdict.source, wish.destination, wish.protocol, wish.port);

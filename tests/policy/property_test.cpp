@@ -1,5 +1,8 @@
 // The compiled tables against the language: a policy compiled, published, read by the dataplane's
 // reader and asked by the dataplane's classifier answers as the interpreter does.
+#include <algorithm>
+
+#include "config/diff.h"
 #include "config/interpret.h"
 #include "config/parse.h"
 #include "dataplane/policy/rule_match.h"
@@ -81,6 +84,50 @@ TEST(PolicyProperty, compiled_tables_say_what_the_language_says)
         }
     }
     for (const int count : counts) EXPECT_GT(count, 5000);
+}
+
+TEST(PolicyProperty, where_no_difference_is_told_no_packet_is_judged_otherwise)
+{
+    Random random(2);
+    int same = 0, different = 0;
+    for (int round = 0; round < 300; round++) {
+        const std::string text = random_policy(random);
+        const Policy before = good_policy(text);
+        // The same agents, so that addresses mean the same: only the grants may go.
+        Policy after = good_policy(text);
+        if (below(random, 2) == 0)
+            after.grants.erase(after.grants.begin() +
+                               below(random, static_cast<uint32_t>(after.grants.size())));
+        std::shuffle(after.grants.begin(), after.grants.end(), random);
+        const auto change = compare(before, after, 1);
+        ASSERT_TRUE(change);
+        const Interpreter was(before, 1), is(after, 1);
+        for (const Agent& agent : before.agent_lists[0]->agents) {
+            const bool is_told = std::any_of(
+                change->rights.begin(), change->rights.end(), [&](const RightsChange& one) {
+                    return std::count(one.agents.begin(), one.agents.end(), agent.name) > 0;
+                });
+            if (is_told) {
+                different++;
+                continue;
+            }
+            same++;
+            for (const char* peer : {"10.1.2.3", "10.1.9.9", "10.2.0.1", "10.3.0.9", "192.0.2.9",
+                                     "fd00::7", "169.3.3.3", "10.66.1.4", "10.66.1.9"})
+                for (const auto& [protocol, port] :
+                     {std::pair<uint8_t, uint16_t>{6, 80}, {6, 91}, {17, 53}, {1, 0}, {58, 0}}) {
+                    const api::Address address = *parse_address(peer);
+                    ASSERT_EQ(was.may_open(agent, address, protocol, port).is_allowed(),
+                              is.may_open(agent, address, protocol, port).is_allowed())
+                        << text << agent.name << " to " << peer;
+                    ASSERT_EQ(was.is_open_to(agent, address, protocol, port).is_allowed(),
+                              is.is_open_to(agent, address, protocol, port).is_allowed())
+                        << text << agent.name << " from " << peer;
+                }
+        }
+    }
+    EXPECT_GT(same, 200);
+    EXPECT_GT(different, 50);
 }
 
 }  // namespace
