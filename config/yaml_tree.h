@@ -48,7 +48,7 @@ struct YamlFault
 };
 
 // The one document of the text; a null node when it is empty. `file` is what its places say. Throws
-// YamlFault and what yaml-cpp throws: only load.cpp calls this, and catches both.
+// YamlFault and what yaml-cpp throws: of the programs only load.cpp calls this, and catches both.
 YamlNode parse_yaml(std::string_view text, uint32_t file);
 
 }  // namespace sandgate::config
