@@ -144,6 +144,7 @@ void Loader::include(const Located& name)
         return fail(name.where, "include: " + text.error().text());
     const auto file = static_cast<uint32_t>(policy_.files.size());
     policy_.files.push_back(name.text);
+    texts_.push_back(*text);
     YamlNode root;
     if (parse_text(*text, name.text, file, root, errors()))
         sections(root, file);
@@ -189,6 +190,7 @@ LoadResult load_text(std::string_view text, const std::string& path, BulkCache& 
     LoadResult result;
     result.policy.file = path;
     result.policy.files = {path};
+    result.texts.emplace_back(text);
     YamlNode root;
     if (parse_text(text, path, 0, root, result.errors))
         Loader(result).load(root, cache);

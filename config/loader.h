@@ -12,7 +12,7 @@ class Loader : private YamlWalk
   public:
     // policy.files[0] must be there.
     explicit Loader(LoadResult& result)
-        : YamlWalk(result.policy.files, result.errors), policy_(result.policy)
+        : YamlWalk(result.policy.files, result.errors), policy_(result.policy), texts_(result.texts)
     {
     }
 
@@ -65,6 +65,7 @@ class Loader : private YamlWalk
     void remark(const YamlNode& node, std::string& out);
 
     Policy& policy_;
+    std::vector<std::string>& texts_;
     std::vector<Located> includes_;
     std::vector<BulkFileName> bulk_files_;
     Names users_, tag_owners_, groups_, hosts_, ipsets_, services_;

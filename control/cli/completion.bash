@@ -36,8 +36,8 @@ _sandgate()
             mapfile -t COMPREPLY < <(compgen -f -W "$choices" -- "$current")
             return
             ;;
-        policy/apply) ;;
-        policy/*) choices+=' check test explain diff who-can what-can apply' ;;
+        policy/apply | policy/history | policy/rollback) ;;
+        policy/*) choices+=' check test explain diff who-can what-can apply history rollback' ;;
         completion/*) choices+=' bash' ;;
         keygen/* | genpsk/*) choices+=' --out' ;;
         drops/*) choices+=' --all' ;;

@@ -46,6 +46,31 @@ int load_policy(const Context& context, const std::string& file, config::Policy&
     return kDone;
 }
 
+int apply_policy(const Context& context)
+{
+    json::object response;
+    std::string fault;
+    if (!ask(context, {{"verb", "policy-apply"}}, response, fault))
+        return context.fail(kUnreachable, fault);
+    const bool is_in_force = response.at("ok") == true;
+    if (context.is_json) {
+        context.print(response);
+    } else if (is_in_force) {
+        context.out << fmt::format("The policy is in force, epoch {}.\n",
+                                   response.at("epoch").to_number<uint64_t>());
+    } else {
+        const json::value* errors = response.if_contains("errors");
+        if (errors != nullptr && errors->is_array())
+            for (const json::value& error : errors->as_array())
+                context.err << error.as_string().c_str() << "\n";
+        if (errors == nullptr || !errors->is_array() || errors->as_array().empty())
+            context.err << "sandgate: " << response.at("error").as_string().c_str() << "\n";
+        else
+            context.err << "sandgate: The file is refused; what was in force stays.\n";
+    }
+    return is_in_force ? kDone : kRefused;
+}
+
 namespace {
 
 int check(const Context& context, const std::string& file, bool has_keys)
@@ -86,31 +111,6 @@ int check(const Context& context, const std::string& file, bool has_keys)
     return kDone;
 }
 
-int apply(const Context& context)
-{
-    json::object response;
-    std::string fault;
-    if (!ask(context, {{"verb", "policy-apply"}}, response, fault))
-        return context.fail(kUnreachable, fault);
-    const bool is_in_force = response.at("ok") == true;
-    if (context.is_json) {
-        context.print(response);
-    } else if (is_in_force) {
-        context.out << fmt::format("The policy is in force, epoch {}.\n",
-                                   response.at("epoch").to_number<uint64_t>());
-    } else {
-        const json::value* errors = response.if_contains("errors");
-        if (errors != nullptr && errors->is_array())
-            for (const json::value& error : errors->as_array())
-                context.err << error.as_string().c_str() << "\n";
-        if (errors == nullptr || !errors->is_array() || errors->as_array().empty())
-            context.err << "sandgate: " << response.at("error").as_string().c_str() << "\n";
-        else
-            context.err << "sandgate: The file is refused; what was in force stays.\n";
-    }
-    return is_in_force ? kDone : kRefused;
-}
-
 }  // namespace
 
 void add_policy_commands(CLI::App& app, Context& context)
@@ -136,9 +136,11 @@ void add_policy_commands(CLI::App& app, Context& context)
         };
     });
     add_policy_questions(*policy, context);
+    add_policy_history(*policy, context);
     auto* applying = policy->add_subcommand(
         "apply", "Asks control to read its file now and waits until it is in force.");
-    applying->callback([&context] { context.command = [&context] { return apply(context); }; });
+    applying->callback(
+        [&context] { context.command = [&context] { return apply_policy(context); }; });
 }
 
 }  // namespace sandgate::control

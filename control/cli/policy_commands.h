@@ -12,6 +12,12 @@ namespace sandgate::control {
 // policy test, explain, diff, who-can, what-can.
 void add_policy_questions(CLI::App& policy, Context& context);
 
+// policy history, rollback.
+void add_policy_history(CLI::App& policy, Context& context);
+
+// Asks control to read its file now, waits until it is in force and says so.
+int apply_policy(const Context& context);
+
 // Prints the errors; returns kRefused.
 int refuse_policy(const Context& context, const std::vector<Error>& errors);
 

@@ -160,6 +160,9 @@ bool PolicyService::reload(bool rereads_keys, int64_t now_unix)
     if (!faults.empty())
         return refuse(std::move(faults));
 
+    texts_.clear();
+    for (size_t i = 0; i < next.files.size(); i++)
+        texts_.emplace_back(next.files[i], std::move(loaded.texts[i]));
     policy_ = std::move(next);
     compiled_.emplace(std::move(*compiled));
     collect_expiries();

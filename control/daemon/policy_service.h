@@ -20,6 +20,7 @@
 #include "config/compile.h"
 #include "config/id_map.h"
 #include "config/policy.h"
+#include "control/daemon/policy_history.h"
 #include "crypto/secret.h"
 
 namespace sandgate::control {
@@ -61,6 +62,8 @@ class PolicyService
     bool has_policy() const { return compiled_.has_value(); }
     const config::Policy& policy() const { return policy_; }
     const config::Compiled& compiled() const { return *compiled_; }
+    // The files that the policy was read from, bulk files left out, with their texts.
+    const PolicyTexts& texts() const { return texts_; }
     const Secret32& private_key() const { return private_key_; }
     const std::map<api::IdentityId, Secret32>& psks() const { return psks_; }
 
@@ -89,6 +92,7 @@ class PolicyService
     config::BulkCache bulk_;
     KeyCache keys_;
     config::Policy policy_;
+    PolicyTexts texts_;
     std::optional<config::Compiled> compiled_;
     std::vector<int64_t> expiries_;  // of its agents, ascending
     int64_t bytes_unix_ = 0;         // the time that bytes_at() was last asked about

@@ -95,12 +95,16 @@ void Daemon::on_request(const json::object& request, const Caller& caller, Respo
         return respond(drops());
     if (name == "agents")
         return agents(request, std::move(respond));
+    if (name == "policy-history")
+        return respond(history());
+    if (name == "policy-text")
+        return respond(policy_text(request));
     if (name == "policy-apply") {
         if (!caller.may_write)
             return respond(
                 {{"ok", false},
                  {"error", "Only root and the service's own user may apply a policy; use sudo."}});
-        return apply(true, [this, respond](const GatewaySync::Outcome& outcome) {
+        const auto done = [this, respond](const GatewaySync::Outcome& outcome) {
             json::array errors;
             for (const Error& error : service_->errors())
                 errors.push_back(json::value(error.text()));
@@ -112,9 +116,35 @@ void Daemon::on_request(const json::object& request, const Caller& caller, Respo
                  {"took_ns", outcome.took_ns},
                  {"is_delta", outcome.is_delta},
                  {"bytes", outcome.bytes}});
-        });
+        };
+        return apply(true, done, caller.uid);
     }
     respond({{"ok", false}, {"error", "Control does not know the verb \"" + name + "\"."}});
+}
+
+json::object Daemon::history()
+{
+    json::array list;
+    for (const PolicyHistory::Entry& entry : history_->entries())
+        list.push_back(
+            {{"number", entry.number},
+             {"time_unix", entry.time_unix},
+             {"author", entry.author ? json::value(int64_t{*entry.author}) : json::value(nullptr)},
+             {"hash", entry.hash}});
+    return {{"ok", true}, {"policies", std::move(list)}};
+}
+
+json::object Daemon::policy_text(const json::object& request)
+{
+    const json::value* number = request.if_contains("number");
+    boost::system::error_code error;
+    const auto wanted = number != nullptr ? number->to_number<uint32_t>(error) : 0;
+    auto entry = history_->read(error ? 0 : wanted);
+    if (!entry)
+        return {{"ok", false}, {"error", entry.error().text()}};
+    json::array files;
+    for (const auto& [file, text] : entry->files) files.push_back({{"file", file}, {"text", text}});
+    return {{"ok", true}, {"number", entry->number}, {"files", std::move(files)}};
 }
 
 std::vector<std::string> Daemon::problems()

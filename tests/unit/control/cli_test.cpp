@@ -10,6 +10,7 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <thread>
@@ -408,6 +409,32 @@ TEST(HumanText, uses_the_units_and_words_of_wg)
     EXPECT_EQ(control::human_ago(99, 100), "1 second ago");
     EXPECT_EQ(control::human_ago(100, 100 + 86400 * 2 + 3600), "2 days, 1 hour ago");
     EXPECT_NE(control::human_ago(200, 100).find("clock"), std::string::npos);
+}
+
+TEST_F(CliTest, lists_applied_policies_and_goes_back_to_one)
+{
+    dir.write("p.yaml", "new\n", 0640);
+    const std::string hash(64, 'a');
+    FakeControl control(
+        socket,
+        {{"policy-history",
+          R"({"ok":true,"policies":[{"number":2,"time_unix":1800000000,"author":0,"hash":")" +
+              hash + R"("},{"number":1,"time_unix":1799999990,"author":null,"hash":")" + hash +
+              R"("}]})"},
+         {"policy-text", R"({"ok":true,"number":1,"files":[{"file":")" + (dir / "p.yaml") +
+                             R"(","text":"old\n"}]})"},
+         {"policy-apply", R"({"ok":true,"epoch":7})"}});
+    EXPECT_EQ(run({"--socket", socket, "policy", "history"}).out,
+              "NUMBER  WHEN                  BY            HASH\n"
+              "     2  2027-01-15 08:00:00Z  root          aaaaaaaaaaaa\n"
+              "     1  2027-01-15 07:59:50Z  (file saved)  aaaaaaaaaaaa\n");
+    const Ran back = run({"--socket", socket, "policy", "rollback", "1"});
+    EXPECT_EQ(back.code, 0) << back.err;
+    EXPECT_EQ(back.out,
+              (dir / "p.yaml") + " is as it was in policy 1.\nThe policy is in force, epoch 7.\n");
+    std::ifstream file(dir / "p.yaml");
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "old\n");
+    EXPECT_EQ(std::filesystem::status(dir / "p.yaml").permissions(), std::filesystem::perms{0640});
 }
 
 // A policy of two agents to ask about; the file's name is in every answer.
