@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <tuple>
 
 #include "config/load.h"
 #include "config/parse.h"
@@ -42,6 +44,13 @@ const T* find_named(const std::vector<T>& things, const std::string& name)
 
 const Group* Policy::find_group(const std::string& name) const { return find_named(groups, name); }
 const Host* Policy::find_host(const std::string& name) const { return find_named(hosts, name); }
+const Host* Policy::find_ipset(const std::string& name) const { return find_named(ipsets, name); }
+const Host* Policy::find_addresses(const Selector& selector) const
+{
+    if (selector.kind == SelectorKind::kHost)
+        return find_host(selector.text);
+    return selector.kind == SelectorKind::kIpset ? find_ipset(selector.text) : nullptr;
+}
 const Service* Policy::find_service(const std::string& name) const
 {
     return find_named(services, name);
@@ -60,6 +69,36 @@ size_t Policy::agent_count() const
     size_t count = 0;
     for (const auto& list : agent_lists) count += list->agents.size();
     return count;
+}
+
+Standing Policy::standing_of(const Agent& agent) const
+{
+    Standing standing;
+    const Agent* one = &agent;
+    // The bound is for policies that were not validated.
+    for (unsigned generations = 0; one != nullptr && generations < 100; generations++) {
+        standing.is_enabled &= one->is_enabled;
+        if (one->expires_unix != 0 &&
+            (standing.expires_unix == 0 || one->expires_unix < standing.expires_unix))
+            standing.expires_unix = one->expires_unix;
+        one = one->parent.empty() ? nullptr : find_agent(one->parent);
+    }
+    return standing;
+}
+
+std::string Policy::place(Where where) const
+{
+    return config::place(where.file < files.size() ? files[where.file] : file, where);
+}
+
+std::string Policy::place(const Agent& agent) const
+{
+    const std::less<const Agent*> is_before;
+    for (const auto& list : agent_lists)
+        if (!list->agents.empty() && !is_before(&agent, &list->agents.front()) &&
+            !is_before(&list->agents.back(), &agent))
+            return config::place(list->file, agent.where);
+    return file;
 }
 
 std::string place(const std::string& file, Where where)
@@ -93,7 +132,11 @@ std::shared_ptr<const AgentList> build_agent_list(std::string file, bool is_bulk
             list->errors.push_back(
                 {fmt::format("{}: {}", list->path(agent, field), what), place(list->file, where)});
     };
-    std::map<std::pair<std::string_view, std::vector<std::string>>, uint32_t> profile_ids;
+    const auto by_profile = [](const Agent* a, const Agent* b) {
+        return std::tie(a->owner, a->tags, a->attributes) <
+               std::tie(b->owner, b->tags, b->attributes);
+    };
+    std::map<const Agent*, uint32_t, decltype(by_profile)> profile_ids(by_profile);
     for (uint32_t i = 0; i < list->agents.size(); i++) {
         const Agent& agent = list->agents[i];
         const auto [named, is_new_name] = list->by_name.emplace(agent.name, i);
@@ -109,12 +152,14 @@ std::shared_ptr<const AgentList> build_agent_list(std::string file, bool is_bulk
         for (const AgentAddress& address : agent.addresses)
             list->claims.push_back({address.prefix, i, address.where});
 
-        const auto [profile, is_new_profile] = profile_ids.try_emplace(
-            {agent.owner, agent.tags}, static_cast<uint32_t>(list->profiles.size()));
+        const auto [profile, is_new_profile] =
+            profile_ids.try_emplace(&agent, static_cast<uint32_t>(list->profiles.size()));
         if (is_new_profile)
-            list->profiles.push_back({agent.owner, agent.tags, {}});
+            list->profiles.push_back({agent.owner, agent.tags, agent.attributes, {}});
         list->profiles[profile->second].agents.push_back(i);
         list->profile_of.push_back(profile->second);
+        if (!agent.parent.empty())
+            list->with_parent.push_back(i);
     }
 
     std::stable_sort(list->claims.begin(), list->claims.end(),

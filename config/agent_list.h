@@ -28,12 +28,13 @@ struct AgentList
         uint32_t agent;  // index into agents
         Where where;
     };
-    // What selectors other than agent:NAME see of an agent. Agents with the same owner and tags
+    // What grants see of an agent besides its name. Agents with the same owner, tags and attributes
     // share one.
     struct Profile
     {
         std::string owner;
         std::vector<std::string> tags;
+        std::vector<Attribute> attributes;
         std::vector<uint32_t> agents;  // ascending
     };
 
@@ -44,8 +45,9 @@ struct AgentList
     std::unordered_map<Key, uint32_t, KeyHash> by_key;
     std::vector<Claim> claims;  // ascending prefix
     std::vector<Profile> profiles;
-    std::vector<uint32_t> profile_of;  // by agent
-    std::vector<Error> errors;         // names, keys and addresses that the file itself has twice
+    std::vector<uint32_t> profile_of;   // by agent
+    std::vector<uint32_t> with_parent;  // agents that name one, ascending
+    std::vector<Error> errors;          // names, keys and addresses that the file itself has twice
 
     AgentList() = default;
     AgentList(const AgentList&) = delete;  // by_name points into agents

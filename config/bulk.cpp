@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "config/conditions.h"
 #include "config/load.h"
 #include "config/parse.h"
 
@@ -27,8 +28,9 @@ constexpr size_t kBlockBytes = 1u << 20;
 constexpr uint64_t kMaxFileBytes = 4ull << 30;
 constexpr size_t kMaxAgents = api::kMaxIdentity;
 
-constexpr std::string_view kKeys[] = {"name",    "owner",    "tags",    "public_key", "addresses",
-                                      "expires", "psk_file", "enabled", "keepalive"};
+constexpr std::string_view kKeys[] = {"name",      "owner",   "tags",     "public_key",
+                                      "addresses", "expires", "psk_file", "enabled",
+                                      "keepalive", "purpose", "parent",   "attributes"};
 
 // One line to one agent.
 class LineReader
@@ -166,6 +168,15 @@ class LineReader
             case 7:
                 agent.is_enabled = value.get_bool();
                 break;
+            case 9:
+                text(value, path, parse_remark, agent.purpose);
+                break;
+            case 10:
+                text(value, path, parse_name, agent.parent);
+                break;
+            case 11:
+                attributes(value.get_object(), path, agent.attributes);
+                break;
             default: {
                 const uint64_t seconds = value.get_uint64();
                 if (seconds > 65535)
@@ -173,6 +184,44 @@ class LineReader
                 agent.keepalive_seconds = static_cast<uint16_t>(seconds);
             }
         }
+    }
+
+    // {"phase": "install", "approved": {"value": "yes", "expires": "2027-01-01T00:00:00Z"}}
+    void attributes(ondemand::object object, std::string_view path, std::vector<Attribute>& out)
+    {
+        for (auto field : object) {
+            Attribute attribute;
+            const std::string_view name = field.unescaped_key();
+            ondemand::value value = field.value();
+            at_ = offset_of(value);
+            if (auto parsed = parse_name(name))
+                attribute.name = std::move(*parsed);
+            else
+                fail(at_, path, parsed.error().what);
+            if (value.type() == ondemand::json_type::object) {
+                bool has_value = false;
+                for (auto part : value.get_object()) {
+                    const std::string_view key = part.unescaped_key();
+                    if (key == "value" && !has_value)
+                        has_value =
+                            text(part.value(), path, parse_attribute_value, attribute.value);
+                    else if (key == "expires" && attribute.expires_unix == 0)
+                        text(part.value(), path, parse_time, attribute.expires_unix);
+                    else
+                        fail(at_, path, "An attribute has one value and perhaps one expires.");
+                }
+                if (!has_value)
+                    fail(at_, path, "The key \"value\" is missing.");
+            } else {
+                text(value, path, parse_attribute_value, attribute.value);
+            }
+            out.push_back(std::move(attribute));
+        }
+        std::sort(out.begin(), out.end());
+        if (std::adjacent_find(out.begin(), out.end(), [](const auto& a, const auto& b) {
+                return a.name == b.name;
+            }) != out.end())
+            fail(at_, path, "An attribute is there twice.");
     }
 
     Where here() const { return {number_, static_cast<uint32_t>(at_ + 1)}; }

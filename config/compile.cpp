@@ -12,6 +12,9 @@
 #include <tuple>
 
 #include "config/agent_list.h"
+#include "config/conditions.h"
+#include "config/hard_rules.h"
+#include "config/schedule.h"
 #include "dataplane/api/delta_reader.h"
 
 namespace sandgate::config {
@@ -22,8 +25,10 @@ using Sides = std::vector<uint32_t>;
 
 auto row_order(const api::MatchRow& row)
 {
-    return std::tie(row.rule, row.direction, row.peer, row.peer_prefix, row.protocol, row.port_low,
-                    row.port_high);
+    // A denial is asked first; then the grant that was named in the policy first.
+    const bool is_grant = (row.flags & api::kDeny) == 0;
+    return std::make_tuple(is_grant, row.rule, row.flags, row.direction, row.peer, row.peer_prefix,
+                           row.protocol, row.port_low, row.port_high);
 }
 
 // The same set of addresses in the fewest prefixes, ascending.
@@ -60,7 +65,10 @@ void aggregate(std::vector<Prefix>& prefixes)
 class Compiler
 {
   public:
-    Compiler(const Policy& policy, IdMap& ids) : policy_(policy), ids_(ids) {}
+    Compiler(const Policy& policy, IdMap& ids, int64_t now_unix)
+        : policy_(policy), ids_(ids), now_unix_(now_unix)
+    {
+    }
 
     Result<Compiled> run()
     {
@@ -77,8 +85,10 @@ class Compiler
         tables.classes = classes_;
         tables.matches = matches_;
         tables.services = services_;
+        tables.hard_rules = hard_rules_;
         compiled_.bytes = api::write_snapshot(tables, 0);
         compiled_.agent_lists = policy_.agent_lists;
+        compiled_.at_unix = now_unix_;
         std::sort(compiled_.rules.begin(), compiled_.rules.end());
         return std::move(compiled_);
     }
@@ -125,9 +135,31 @@ class Compiler
                 for (const std::string& tag : profile.tags)
                     if (const auto found = by_tag_.find(tag); found != by_tag_.end())
                         sides.insert(sides.end(), found->second.begin(), found->second.end());
+                drop_unfulfilled(sides, profile.attributes);
                 of_list.push_back(unique(std::move(sides)));
             }
         }
+        for (auto& [name, sides] : by_name_)
+            drop_unfulfilled(sides, policy_.find_agent(std::string(name))->attributes);
+    }
+
+    // Leaves out grants whose conditions the agent in their src does not fulfil.
+    void drop_unfulfilled(Sides& sides, const std::vector<Attribute>& attributes)
+    {
+        std::erase_if(sides, [&](uint32_t side) {
+            const Grant& grant = policy_.grants[side / 2];
+            return side % 2 == 0 && !grant.conditions.empty() &&
+                   !holds_all(grant.conditions, attributes, now_unix_);
+        });
+        for (const Attribute& attribute : attributes) note_change(attribute.expires_unix);
+    }
+
+    // A time at which the policy means something else than before.
+    void note_change(int64_t at_unix)
+    {
+        int64_t& next = compiled_.next_change_unix;
+        if (at_unix > now_unix_ && (next == 0 || at_unix < next))
+            next = at_unix;
     }
 
     static Sides unique(Sides sides)
@@ -184,10 +216,8 @@ class Compiler
         for (const Selector& s : selectors) {
             if (s.kind == SelectorKind::kPrefix)
                 peers.push_back(s.prefix);
-            if (s.kind == SelectorKind::kHost) {
-                const Host& host = *policy_.find_host(s.text);
-                peers.insert(peers.end(), host.prefixes.begin(), host.prefixes.end());
-            }
+            if (const Host* named = policy_.find_addresses(s))
+                peers.insert(peers.end(), named->prefixes.begin(), named->prefixes.end());
         }
     }
 
@@ -199,8 +229,16 @@ class Compiler
         return prefixes;
     }
 
-    bool add_rows(std::vector<api::MatchRow>& rows, api::RuleId rule, api::MatchDirection direction,
-                  std::vector<Prefix> peers, const std::vector<Traffic>& traffic)
+    // What the rows of one side of a grant have in common.
+    struct RowKind
+    {
+        api::RuleId rule;
+        api::MatchDirection direction;
+        uint8_t flags;
+    };
+
+    bool add_rows(std::vector<api::MatchRow>& rows, const RowKind& kind, std::vector<Prefix> peers,
+                  const std::vector<Traffic>& traffic)
     {
         aggregate(peers);
         if (rows.size() + 2 * peers.size() * traffic.size() > kMaxMatchRows)
@@ -212,11 +250,12 @@ class Compiler
                 api::MatchRow row{};
                 row.peer = peer.address;
                 row.peer_prefix = peer.length;
-                row.direction = direction;
+                row.direction = kind.direction;
+                row.flags = kind.flags;
                 row.protocol = t.protocol;
                 row.port_low = t.port_low;
                 row.port_high = t.port_high;
-                row.rule = rule;
+                row.rule = kind.rule;
                 const bool is_v4 = peer.length >= 96 && peer.address.is_v4();
                 if (!t.is_icmp) {
                     rows.push_back(row);
@@ -243,7 +282,12 @@ class Compiler
             if (rule == api::kNoRule)
                 return fail("The id map has no rule ids left.");
             compiled_.rules.emplace_back(rule, grant.name);
+            note_change(next_change_of(grant, now_unix_));
+            if (!is_in_force(grant, now_unix_))
+                continue;
 
+            const auto action = static_cast<uint8_t>(grant.is_deny ? api::kDeny : 0);
+            const RowKind out{rule, api::kEgress, action};
             std::vector<api::MatchRow>& egress = side_rows_[2 * g];
             std::vector<Prefix> peers = std::move(agent_peers[2 * g + 1]);
             add_hosts(grant.destinations, peers);
@@ -258,17 +302,24 @@ class Compiler
                 std::vector<Prefix> at =
                     service.is_gateway ? gateway_prefixes() : std::vector<Prefix>();
                 add_hosts(service.addresses, at);
-                if (!add_rows(egress, rule, api::kEgress, std::move(at), service.traffic))
+                if (!add_rows(egress, out, std::move(at), service.traffic))
                     return false;
             }
-            if (!add_rows(egress, rule, api::kEgress, std::move(peers), grant.traffic))
+            if (!add_rows(egress, out, std::move(peers), grant.traffic))
                 return false;
 
             if (has_agents(grant.destinations)) {
-                std::vector<Prefix> sources = std::move(agent_peers[2 * g]);
-                add_hosts(grant.sources, sources);
-                if (!add_rows(side_rows_[2 * g + 1], rule, api::kIngress, std::move(sources),
-                              grant.traffic))
+                // Agents by their addresses, outsiders by theirs: a network names no agent.
+                const bool is_by_name = !grant.is_deny && !policy_.is_relaxed(kRelaxAgentToAgent);
+                const RowKind in{rule, api::kIngress, action};
+                const RowKind in_outsiders{
+                    rule, api::kIngress,
+                    static_cast<uint8_t>(action | (is_by_name ? api::kNotFromAgents : 0))};
+                std::vector<Prefix> outsiders;
+                add_hosts(grant.sources, outsiders);
+                auto& ingress = side_rows_[2 * g + 1];
+                if (!add_rows(ingress, in, std::move(agent_peers[2 * g]), grant.traffic) ||
+                    !add_rows(ingress, in_outsiders, std::move(outsiders), grant.traffic))
                     return false;
             }
             for (const size_t side : {2 * g, 2 * g + 1}) {
@@ -349,10 +400,13 @@ class Compiler
                 row.identity = (*identities)[i];
                 if (row.identity == api::kNoIdentity)
                     return fail("The id map has no identities left.");
-                row.flags = (agent.is_enabled ? api::kAgentEnabled : 0u) |
+                const Standing standing = agent.parent.empty()
+                                              ? Standing{agent.is_enabled, agent.expires_unix}
+                                              : policy_.standing_of(agent);
+                row.flags = (standing.is_enabled ? api::kAgentEnabled : 0u) |
                             (agent.psk_file.empty() ? 0u : api::kAgentHasPsk);
                 std::memcpy(row.public_key, agent.public_key.data(), 32);
-                row.expires_unix = agent.expires_unix;
+                row.expires_unix = standing.expires_unix;
                 row.policy_class = policy_class;
                 row.keepalive_seconds = agent.keepalive_seconds;
                 agents_.push_back(row);
@@ -404,6 +458,9 @@ class Compiler
     {
         gateway_.listen_port = policy_.gateway.listen_port;
         gateway_.tunnel_mtu = policy_.gateway.tunnel_mtu;
+        for (const HardPrefix& hard : hard_rules(policy_))
+            hard_rules_.push_back({hard.prefix.address, hard.prefix.length, api::kEgress,
+                                   api::kAnyProtocol, api::kDeny, 0, 0xffff, hard.rule});
         if (policy_.dataplane.has_host_port)
             for (const api::Address& address : policy_.gateway.tunnel_addresses)
                 (address.is_v4() ? gateway_.host_v4 : gateway_.host_v6) = address;
@@ -449,6 +506,7 @@ class Compiler
 
     const Policy& policy_;
     IdMap& ids_;
+    int64_t now_unix_;
     Compiled compiled_;
     Error error_;
 
@@ -466,6 +524,7 @@ class Compiler
     std::vector<api::ClassRow> classes_;
     std::vector<api::MatchRow> matches_;
     std::vector<api::ServiceRow> services_;
+    std::vector<api::MatchRow> hard_rules_;
 };
 
 }  // namespace
@@ -483,6 +542,9 @@ const std::string* Compiled::find_rule(api::RuleId rule) const
     return found == rules.end() || found->first != rule ? nullptr : &found->second;
 }
 
-Result<Compiled> compile(const Policy& policy, IdMap& ids) { return Compiler(policy, ids).run(); }
+Result<Compiled> compile(const Policy& policy, IdMap& ids, int64_t now_unix)
+{
+    return Compiler(policy, ids, now_unix).run();
+}
 
 }  // namespace sandgate::config

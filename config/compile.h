@@ -1,6 +1,6 @@
-// Policy in, snapshot bytes out (dataplane/api/snapshot.h). Pure and deterministic: the same policy
-// and the same id map give the same bytes; the id map is the only thing that changes. The epoch is
-// 0 until publish().
+// Policy in, snapshot bytes out (dataplane/api/snapshot.h). Pure and deterministic: the same
+// policy, id map and time give the same bytes; the id map is the only thing that changes. The epoch
+// is 0 until publish().
 #pragma once
 
 #include <memory>
@@ -27,15 +27,19 @@ struct Compiled
     std::vector<NamedAgent> agents;                             // ascending identity
     std::vector<std::pair<api::RuleId, std::string>> rules;     // ascending
     std::vector<std::shared_ptr<const AgentList>> agent_lists;  // what `agents` points into
+    int64_t at_unix = 0;                                        // the time that it was compiled for
+    int64_t next_change_unix = 0;  // when it must be compiled again; 0 = never. The expiry of
+                                   // agents is in their rows and not meant here.
 
     const Agent* find_agent(api::IdentityId identity) const;
     const std::string* find_rule(api::RuleId rule) const;
 };
 
-// The policy must have passed validate(). Fails when the id map is exhausted or the rows outgrow
-// kMaxMatchRows.
+// What the policy means at a time, in seconds since 1970: grants that have expired or are outside
+// their schedule permit and deny nothing, attributes that have expired are not set. The policy must
+// have passed validate(). Fails when the id map is exhausted or the rows outgrow kMaxMatchRows.
 constexpr size_t kMaxMatchRows = 1u << 23;
-Result<Compiled> compile(const Policy& policy, IdMap& ids);
+Result<Compiled> compile(const Policy& policy, IdMap& ids, int64_t now_unix);
 
 // Makes compiled bytes ready to send: writes `epoch`, the changed epochs and the checksum.
 // `previous` is what was published last (null at first): agents and classes that are as they were

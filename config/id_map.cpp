@@ -23,7 +23,7 @@ namespace sandgate::config {
 namespace {
 
 constexpr std::string_view kTitle = "sandgate-id-map 1";
-constexpr uint32_t kMaxRule = UINT32_MAX - 1;
+constexpr uint32_t kMaxRule = api::kFirstHardRule - 1;
 
 uint32_t find_in(const auto& names, std::string_view name)
 {

@@ -18,7 +18,8 @@ constexpr size_t kMaxErrors = 100;  // that one load reports
 struct LoadResult
 {
     Policy policy;
-    std::vector<Error> errors;  // the policy may be used only when there is none
+    std::vector<Error> errors;       // the policy may be used only when there is none
+    std::vector<std::string> texts;  // of policy.files, as they were read
 
     bool is_ok() const { return errors.empty(); }
 };

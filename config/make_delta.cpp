@@ -72,6 +72,7 @@ std::vector<uint8_t> make_delta(const api::SnapshotView& before, const api::Snap
     header.classes = replace(before.classes, after.classes, api::kReplacesClasses);
     header.matches = replace(before.matches, after.matches, api::kReplacesMatches);
     header.services = replace(before.services, after.services, api::kReplacesServices);
+    header.hard_rules = replace(before.hard_rules, after.hard_rules, api::kReplacesHardRules);
     header.total_bytes = bytes.size();
     std::memcpy(bytes.data(), &header, sizeof header);
     header.checksum = api::delta_checksum(bytes);

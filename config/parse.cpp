@@ -75,7 +75,16 @@ Result<api::Address> parse_host_address(std::string_view text)
 Result<Prefix> parse_agent_prefix(std::string_view text)
 {
     auto prefix = parse_prefix(text);
-    return !prefix || is_unicast(prefix->address) ? prefix : not_unicast(prefix->address);
+    if (!prefix)
+        return prefix;
+    const auto& bytes = prefix->address.bytes;
+    const bool is_link_local = prefix->address.is_v4()
+                                   ? bytes[12] == 169 && bytes[13] == 254
+                                   : bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    if (is_link_local)
+        return fault(fmt::format("{} is link-local; the gateway takes no packets from there.",
+                                 to_text(*prefix)));
+    return is_unicast(prefix->address) ? prefix : not_unicast(prefix->address);
 }
 
 std::optional<uint64_t> parse_number(std::string_view text)
@@ -156,6 +165,54 @@ Result<Prefix> parse_prefix(std::string_view text)
             "{} is too wide; write \"*\" for every address, 2000::/3 for global IPv6 addresses.",
             shown(text)));
     return prefix;
+}
+
+Result<std::vector<Prefix>> parse_prefixes(std::string_view text)
+{
+    const size_t dash = text.find('-');
+    if (dash == std::string_view::npos) {
+        auto prefix = parse_prefix(text);
+        if (!prefix)
+            return prefix.error();
+        return std::vector<Prefix>{*prefix};
+    }
+    const auto first = parse_address(text.substr(0, dash));
+    const auto last = parse_address(text.substr(dash + 1));
+    if (!first || !last || first->is_v4() != last->is_v4())
+        return fault(
+            fmt::format("{} is no range of addresses such as 10.0.0.4-10.0.0.9.", shown(text)));
+    if (*last < *first)
+        return fault(fmt::format("{} ends before it starts.", shown(text)));
+    // IPv4 lives inside ::/80, as parse_prefix() knows too.
+    static constexpr uint8_t kZero[4] = {};
+    const api::Address v4 = api::Address::v4(kZero);
+    if (!first->is_v4() && *first < v4 && v4 < *last)
+        return fault(fmt::format("{} is too wide.", shown(text)));
+    std::vector<Prefix> prefixes;
+    api::Address at = *first;
+    for (;;) {
+        // The widest network that begins here and does not pass the end.
+        Prefix widest{at, 128};
+        api::Address end = at;
+        for (unsigned length = 127;; length--) {
+            const auto bit = static_cast<uint8_t>(0x80u >> (length % 8));
+            if ((at.bytes[length / 8] & bit) != 0)
+                break;
+            api::Address wider = end;
+            wider.bytes[length / 8] |= bit;
+            if (*last < wider)
+                break;
+            end = wider;
+            widest.length = static_cast<uint8_t>(length);
+            if (length == 0)
+                break;
+        }
+        prefixes.push_back(widest);
+        if (end == *last)
+            return prefixes;
+        at = end;
+        for (unsigned byte = 15; ++at.bytes[byte] == 0;) byte--;
+    }
 }
 
 Result<std::array<uint8_t, 6>> parse_mac(std::string_view text)
@@ -258,6 +315,15 @@ Result<std::string> parse_owner(std::string_view text)
     return std::string(text);
 }
 
+Result<std::string> parse_remark(std::string_view text)
+{
+    if (text.empty() || text.size() > 200 || !std::all_of(text.begin(), text.end(), [](char c) {
+            return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+        }))
+        return fault(fmt::format("{} is not one line of 1 to 200 characters.", shown(text)));
+    return std::string(text);
+}
+
 Result<Selector> parse_selector(std::string_view text)
 {
     struct Word
@@ -266,9 +332,10 @@ Result<Selector> parse_selector(std::string_view text)
         SelectorKind kind;
     };
     static constexpr Word kWords[] = {
-        {"agent", SelectorKind::kAgent}, {"tag", SelectorKind::kTag},
-        {"group", SelectorKind::kGroup}, {"owner", SelectorKind::kOwner},
-        {"host", SelectorKind::kHost},   {"service", SelectorKind::kService}};
+        {"agent", SelectorKind::kAgent},    {"tag", SelectorKind::kTag},
+        {"group", SelectorKind::kGroup},    {"owner", SelectorKind::kOwner},
+        {"host", SelectorKind::kHost},      {"ipset", SelectorKind::kIpset},
+        {"service", SelectorKind::kService}};
     if (text == "*")
         return Selector{SelectorKind::kAll, "*", {}, {}};
     if (text == "gateway")
@@ -294,8 +361,8 @@ Result<Selector> parse_selector(std::string_view text)
     for (const Word& known : kWords) candidates.push_back(known.prefix);
     const std::string hint = did_you_mean(word, candidates);
     return fault(
-        fmt::format("{} selects nothing: write agent:, tag:, group:, owner:, host: or service: "
-                    "with a name, an address, a network, gateway or \"*\"{}",
+        fmt::format("{} selects nothing: write agent:, tag:, group:, owner:, host:, ipset: or "
+                    "service: with a name, an address, a network, gateway or \"*\"{}",
                     shown(text), hint.empty() ? "." : hint));
 }
 

@@ -15,6 +15,8 @@ namespace sandgate::config {
 Result<api::Address> parse_address(std::string_view text);
 // A bare address is a prefix of one address. Bits behind the length are a fault.
 Result<Prefix> parse_prefix(std::string_view text);
+// One prefix, or the fewest that make up a range "10.0.0.4-10.0.0.9".
+Result<std::vector<Prefix>> parse_prefixes(std::string_view text);
 // The same for an agent: unspecified, loopback, multicast and broadcast addresses are faults too.
 Result<Prefix> parse_agent_prefix(std::string_view text);
 // The address of a host: not unspecified, loopback, multicast or broadcast.
@@ -31,6 +33,8 @@ Result<int64_t> parse_time(std::string_view text);
 Result<std::string> parse_name(std::string_view text);
 // An owner: printable without spaces, at most 254 bytes.
 Result<std::string> parse_owner(std::string_view text);
+// What people write for people: one line without control bytes, at most 200.
+Result<std::string> parse_remark(std::string_view text);
 Result<Selector> parse_selector(std::string_view text);
 Result<Traffic> parse_traffic(std::string_view text);
 // "host:port" or "[v6]:port".

@@ -56,11 +56,12 @@ std::vector<uint8_t> publish(std::span<const uint8_t> compiled, const api::Snaps
     if (!now)
         return {};
     const std::vector<uint32_t> places = place_classes(*now, previous);
-    // What the gateway itself is and offers enters every decision.
+    // What the gateway itself is, offers and forbids enters every decision.
     const bool is_all_new = previous == nullptr ||
                             !is_same_row(*previous->gateway, *now->gateway) ||
                             !is_same_table(previous->ports, now->ports) ||
-                            !is_same_table(previous->services, now->services);
+                            !is_same_table(previous->services, now->services) ||
+                            !is_same_table(previous->hard_rules, now->hard_rules);
 
     const size_t class_count =
         places.empty() ? 0 : size_t{1} + *std::max_element(places.begin(), places.end());

@@ -9,6 +9,8 @@
 #include <set>
 
 #include "config/agent_list.h"
+#include "config/conditions.h"
+#include "config/hard_rules.h"
 #include "config/load.h"
 #include "config/parse.h"
 #include "dataplane/api/counters.h"
@@ -29,12 +31,17 @@ class Validator
             agents(*policy_.agent_lists[i]);
             for (size_t j = 0; j < i; j++)
                 two_lists(*policy_.agent_lists[j], *policy_.agent_lists[i]);
+            owners(*policy_.agent_lists[i]);
+            parents(*policy_.agent_lists[i]);
         }
+        for (const TagOwners& tag : policy_.tag_owners.value_or(std::vector<TagOwners>{}))
+            check(tag);
         for (const Group& group : policy_.groups)
             for (size_t i = 0; i < group.members.size(); i++)
                 member(group.members[i], fmt::format("groups.{}[{}]", group.name, i));
         for (const Service& service : policy_.services) check(service);
         grants();
+        tests();
         return std::move(errors_);
     }
 
@@ -47,7 +54,8 @@ class Validator
     }
     void fail(Where where, const std::string& path, const std::string& what)
     {
-        fail(policy_.file, where, path, what);
+        if (errors_.size() < kMaxErrors)
+            errors_.push_back({fmt::format("{}: {}", path, what), policy_.place(where)});
     }
 
     // Which of the tags and owners that the policy speaks of exist.
@@ -62,9 +70,16 @@ class Validator
             }
         };
         for (const Group& group : policy_.groups) note(group.members);
+        for (const TagOwners& tag : policy_.tag_owners.value_or(std::vector<TagOwners>{}))
+            note(tag.owners);
         for (const Grant& grant : policy_.grants) {
             note(grant.sources);
             note(grant.destinations);
+        }
+        for (const PolicyTest& test : policy_.tests) {
+            note({test.source});
+            for (const Target& target : test.accept) note({target.destination});
+            for (const Target& target : test.deny) note({target.destination});
         }
         if (tags_.empty() && owners_.empty())
             return;
@@ -156,7 +171,7 @@ class Validator
     // them.
     void two_lists(const AgentList& a, const AgentList& b)
     {
-        const AgentList& few = a.agents.size() <= b.agents.size() ? a : b;
+        const AgentList& few = a.agents.size() < b.agents.size() ? a : b;
         const AgentList& many = &few == &a ? b : a;
         const auto other = [&](uint32_t index) {
             const Agent& agent = many.agents[index];
@@ -178,6 +193,119 @@ class Validator
                 fail(few.file, claim.where, few.path(claim.agent, "addresses"),
                      fmt::format("{} overlaps {} of {}.", to_text(claim.prefix),
                                  to_text(found->prefix), other(found->agent)));
+    }
+
+    bool is_user(const std::string& name) const
+    {
+        return std::any_of(policy_.users.begin(), policy_.users.end(),
+                           [&](const User& user) { return user.name == name; });
+    }
+
+    // Whether owners are users, and tags on agents of those who may give them.
+    void owners(const AgentList& list)
+    {
+        for (size_t i = 0; i < list.profiles.size(); i++) {
+            const AgentList::Profile& profile = list.profiles[i];
+            const uint32_t first = profile.agents.front();
+            if (!policy_.users.empty() && !profile.owner.empty() && !is_user(profile.owner))
+                fail(list.file, list.agents[first].where, list.path(first, "owner"),
+                     "No user is named " + quoted(profile.owner, names_of(policy_.users)));
+            if (!policy_.tag_owners)
+                continue;
+            for (const std::string& tag : profile.tags) {
+                const auto known =
+                    std::find_if(policy_.tag_owners->begin(), policy_.tag_owners->end(),
+                                 [&](const TagOwners& owners) { return owners.name == tag; });
+                if (known == policy_.tag_owners->end()) {
+                    fail(list.file, list.agents[first].where, list.path(first, "tags"),
+                         "tagOwners does not know the tag " +
+                             quoted(tag, names_of(*policy_.tag_owners)));
+                    continue;
+                }
+                for (const uint32_t agent : profile.agents)
+                    if (!is_among(list.agents[agent], known->owners))
+                        fail(list.file, list.agents[agent].where, list.path(agent, "tags"),
+                             fmt::format("{} may not carry the tag \"{}\": tagOwners gives it to "
+                                         "others.",
+                                         list.agents[agent].owner.empty()
+                                             ? "An agent without an owner"
+                                             : "An agent of " + list.agents[agent].owner,
+                                         tag));
+            }
+        }
+    }
+
+    // Whether one of the selectors selects the agent.
+    bool is_among(const Agent& agent, const std::vector<Selector>& selectors) const
+    {
+        return std::any_of(selectors.begin(), selectors.end(), [&](const Selector& s) {
+            switch (s.kind) {
+                case SelectorKind::kAll:
+                    return true;
+                case SelectorKind::kAgent:
+                    return agent.name == s.text;
+                case SelectorKind::kOwner:
+                    return agent.owner == s.text;
+                case SelectorKind::kTag:
+                    return std::binary_search(agent.tags.begin(), agent.tags.end(), s.text);
+                case SelectorKind::kGroup: {
+                    const Group* group = policy_.find_group(s.text);
+                    return group != nullptr && is_among(agent, group->members);
+                }
+                default:
+                    return false;
+            }
+        });
+    }
+
+    void check(const TagOwners& tag)
+    {
+        for (size_t i = 0; i < tag.owners.size(); i++) {
+            const Selector& s = tag.owners[i];
+            const std::string path = fmt::format("tagOwners.{}[{}]", tag.name, i);
+            if (s.kind == SelectorKind::kGroup) {
+                if (policy_.find_group(s.text) == nullptr)
+                    unknown(s, path, "No group is named", names_of(policy_.groups));
+            } else if (s.kind == SelectorKind::kOwner && !policy_.users.empty()) {
+                // A user who has no agent yet may be named here.
+                if (!is_user(s.text))
+                    unknown(s, path, "No user is named", names_of(policy_.users));
+            } else if (s.kind == SelectorKind::kAgent || s.kind == SelectorKind::kOwner) {
+                member(s, path);
+            } else if (s.kind != SelectorKind::kAll) {
+                fail(s.where, path, "A tag belongs to owner:, group: and agent: names or \"*\".");
+            }
+        }
+    }
+
+    void parents(const AgentList& list)
+    {
+        constexpr unsigned kMostAncestors = 64;
+        for (const uint32_t i : list.with_parent) {
+            const Agent& agent = list.agents[i];
+            const Agent* parent = policy_.find_agent(agent.parent);
+            if (parent == nullptr)
+                fail(list.file, agent.where, list.path(i, "parent"),
+                     "No agent is named " + quoted(agent.parent, agent_names()));
+            unsigned generations = 0;
+            while (parent != nullptr && parent != &agent && ++generations <= kMostAncestors)
+                parent = parent->parent.empty() ? nullptr : policy_.find_agent(parent->parent);
+            if (parent == &agent)
+                fail(list.file, agent.where, list.path(i, "parent"),
+                     fmt::format("The agent \"{}\" is its own ancestor.", agent.name));
+            else if (parent != nullptr)
+                fail(list.file, agent.where, list.path(i, "parent"),
+                     fmt::format("The agent \"{}\" has more than {} ancestors.", agent.name,
+                                 kMostAncestors));
+        }
+    }
+
+    // The name, and the one that was perhaps meant.
+    static std::string quoted(const std::string& name,
+                              const std::vector<std::string_view>& candidates)
+    {
+        const std::string hint = did_you_mean(name, candidates);
+        return fmt::format("\"{}\"{}", name, hint.empty() ? "." : hint);
     }
 
     std::vector<std::string_view> agent_names() const
@@ -210,9 +338,8 @@ class Validator
     void unknown(const Selector& selector, const std::string& path, const char* sentence,
                  const std::vector<std::string_view>& candidates)
     {
-        const std::string hint = did_you_mean(selector.text, candidates);
         fail(selector.where, path,
-             fmt::format("{} \"{}\"{}", sentence, selector.text, hint.empty() ? "." : hint));
+             fmt::format("{} {}", sentence, quoted(selector.text, candidates)));
     }
 
     // agent:, tag: and owner:, which groups and grants share.
@@ -228,7 +355,9 @@ class Validator
                     unknown(selector, path, "No agent has the tag", profile_words(true));
                 break;
             case SelectorKind::kOwner:
-                if (!owners_.at(selector.text))
+                if (!policy_.users.empty() && !is_user(selector.text))
+                    unknown(selector, path, "No user is named", names_of(policy_.users));
+                else if (!owners_.at(selector.text))
                     unknown(selector, path, "No agent has the owner", profile_words(false));
                 break;
             default:
@@ -236,11 +365,14 @@ class Validator
         }
     }
 
-    bool has_host(const Selector& selector, const std::string& path)
+    bool has_addresses(const Selector& selector, const std::string& path)
     {
-        if (policy_.find_host(selector.text) != nullptr)
+        if (policy_.find_addresses(selector) != nullptr)
             return true;
-        unknown(selector, path, "No host is named", names_of(policy_.hosts));
+        if (selector.kind == SelectorKind::kHost)
+            unknown(selector, path, "No host is named", names_of(policy_.hosts));
+        else
+            unknown(selector, path, "No ipset is named", names_of(policy_.ipsets));
         return false;
     }
 
@@ -252,11 +384,12 @@ class Validator
         for (size_t i = 0; i < service.addresses.size(); i++) {
             const Selector& selector = service.addresses[i];
             const std::string at = fmt::format("{}.addresses[{}]", path, i);
-            if (selector.kind == SelectorKind::kHost)
-                has_host(selector, at);
+            if (selector.kind == SelectorKind::kHost || selector.kind == SelectorKind::kIpset)
+                has_addresses(selector, at);
             else if (selector.kind != SelectorKind::kPrefix)
                 fail(selector.where, at,
-                     "A service is at host: names, addresses and networks only.");
+                     "A service is at host: and ipset: names, addresses and networks only.");
+            reachable(selector, at);
         }
         if (!service.is_gateway)
             return;
@@ -270,6 +403,36 @@ class Validator
                 (has_ports && traffic.port_low != traffic.port_high))
                 fail(traffic.where, fmt::format("{}.ip[{}]", path, i),
                      "A service of the gateway names one protocol and one port.");
+        }
+    }
+
+    // What a hard rule forbids cannot be granted; networks around it can.
+    void reachable(const Selector& s, const std::string& path)
+    {
+        static const std::vector<Prefix> kMulticast = {*parse_prefix("224.0.0.0/4"),
+                                                       *parse_prefix("ff00::/8")};
+        std::vector<Prefix> prefixes;
+        if (s.kind == SelectorKind::kPrefix)
+            prefixes.push_back(s.prefix);
+        if (const Host* named = policy_.find_addresses(s))
+            prefixes = named->prefixes;
+        for (const Prefix& prefix : prefixes) {
+            for (const Prefix& multicast : kMulticast)
+                if (multicast.contains(prefix))
+                    return fail(s.where, path,
+                                fmt::format("{} is multicast, which the gateway does not forward.",
+                                            to_text(prefix)));
+            const HardPrefix* rule = find_hard_rule(hard_rules_, prefix);
+            if (rule == nullptr)
+                continue;
+            const std::string word = relaxed_by(*rule);
+            return fail(s.where, path,
+                        fmt::format("{} is {}, which no grant opens{}", to_text(prefix),
+                                    describe(rule->rule),
+                                    word.empty() ? "."
+                                                 : fmt::format(" unless the file says \"relax: "
+                                                               "[{}]\".",
+                                                               word)));
         }
     }
 
@@ -291,7 +454,8 @@ class Validator
                 side.has_addresses = true;
                 break;
             case SelectorKind::kHost:
-                side.has_addresses |= has_host(s, path);
+            case SelectorKind::kIpset:
+                side.has_addresses |= has_addresses(s, path);
                 break;
             case SelectorKind::kGroup: {
                 side.has_agents = true;
@@ -322,15 +486,21 @@ class Validator
 
     void grants()
     {
-        std::map<std::string_view, uint32_t> names;
-        for (size_t i = 0; i < policy_.grants.size(); i++) {
-            const Grant& grant = policy_.grants[i];
-            const std::string path = fmt::format("grants[{}]", i);
-            const auto [named, is_new] = names.emplace(grant.name, grant.where.line);
-            if (!is_new)
+        std::map<std::string_view, Where> names;
+        for (const Grant& grant : policy_.grants) {
+            const std::string path = fmt::format("grants[{}]", grant.index);
+            const auto [named, is_new] = names.emplace(grant.name, grant.where);
+            if (!is_new && named->second.file == grant.where.file)
                 fail(grant.where, path + ".name",
                      fmt::format("The grant \"{}\" is already on line {}.", grant.name,
-                                 named->second));
+                                 named->second.line));
+            else if (!is_new)
+                fail(grant.where, path + ".name",
+                     fmt::format("The grant \"{}\" is already in {}.", grant.name,
+                                 policy_.place(named->second)));
+            if (!grant.owner.empty() && !policy_.users.empty() && !is_user(grant.owner))
+                fail(grant.owner_where, path + ".owner",
+                     "No user is named " + quoted(grant.owner, names_of(policy_.users)));
             const size_t errors_before = errors_.size();
             Side source, destination;
             for (size_t j = 0; j < grant.sources.size(); j++)
@@ -338,8 +508,96 @@ class Validator
             for (size_t j = 0; j < grant.destinations.size(); j++)
                 selector(grant.destinations[j], fmt::format("{}.dst[{}]", path, j), false,
                          destination);
+            if (!grant.is_deny)
+                for (size_t j = 0; j < grant.destinations.size(); j++)
+                    reachable(grant.destinations[j], fmt::format("{}.dst[{}]", path, j));
             if (errors_.size() == errors_before)
                 combination(grant, path, source, destination);
+        }
+    }
+
+    // Each condition of a grant must be one that an agent can fulfil, and one agent among the
+    // grant's own must fulfil them all. What expires counts as if it never did.
+    void conditions(const Grant& grant, const std::string& path)
+    {
+        for (size_t i = 0; i < grant.conditions.size(); i++) {
+            const Condition& condition = grant.conditions[i];
+            std::set<std::string_view> names, values;
+            bool is_fulfilled = condition.is == Condition::kNotSet;
+            for (const auto& list : policy_.agent_lists)
+                for (const AgentList::Profile& profile : list->profiles) {
+                    is_fulfilled |= holds(condition, profile.attributes, 0);
+                    for (const Attribute& attribute : profile.attributes) {
+                        names.insert(attribute.name);
+                        if (attribute.name == condition.attribute)
+                            values.insert(attribute.value);
+                    }
+                }
+            const std::string at = fmt::format("{}.when[{}]", path, i);
+            if (names.count(condition.attribute) == 0) {
+                fail(condition.where, at,
+                     "No agent has the attribute " +
+                         quoted(condition.attribute, {names.begin(), names.end()}));
+                return;
+            }
+            if (!is_fulfilled) {
+                const std::string hint =
+                    condition.values.empty()
+                        ? ""
+                        : did_you_mean(condition.values[0], {values.begin(), values.end()});
+                fail(condition.where, at,
+                     fmt::format("No agent fulfils \"{}\"{}", condition.text,
+                                 hint.empty() ? "." : hint));
+                return;
+            }
+        }
+        if (!grant.conditions.empty() && !has_fulfilling_source(grant))
+            fail(grant.conditions[0].where, path + ".when",
+                 "No agent that src names fulfils it; the grant applies to nothing.");
+    }
+
+    bool has_fulfilling_source(const Grant& grant) const
+    {
+        const auto fulfils = [&](const std::vector<Attribute>& attributes) {
+            return std::all_of(
+                grant.conditions.begin(), grant.conditions.end(), [&](const Condition& condition) {
+                    return condition.is == Condition::kNotSet || holds(condition, attributes, 0);
+                });
+        };
+        const auto is_named = [&](const std::vector<Selector>& selectors) {
+            return std::any_of(selectors.begin(), selectors.end(), [&](const Selector& s) {
+                const Agent* agent =
+                    s.kind == SelectorKind::kAgent ? policy_.find_agent(s.text) : nullptr;
+                return agent != nullptr && fulfils(agent->attributes);
+            });
+        };
+        if (is_named(grant.sources))
+            return true;
+        for (const Selector& s : grant.sources)
+            if (s.kind == SelectorKind::kGroup && is_named(policy_.find_group(s.text)->members))
+                return true;
+        // Agents with one profile differ in nothing that the other selectors see.
+        for (const auto& list : policy_.agent_lists)
+            for (const AgentList::Profile& profile : list->profiles)
+                if (fulfils(profile.attributes) &&
+                    is_among(list->agents[profile.agents.front()], grant.sources))
+                    return true;
+        return false;
+    }
+
+    void tests()
+    {
+        for (const PolicyTest& test : policy_.tests) {
+            const std::string path = fmt::format("tests[{}]", test.index);
+            Side side;
+            selector(test.source, path + ".src", true, side);
+            const auto targets = [&](const std::vector<Target>& list, const char* name) {
+                for (size_t i = 0; i < list.size(); i++)
+                    selector(list[i].destination, fmt::format("{}.{}[{}]", path, name, i), false,
+                             side);
+            };
+            targets(test.accept, "accept");
+            targets(test.deny, "deny");
         }
     }
 
@@ -357,11 +615,19 @@ class Validator
         if (source.has_addresses && !destination.has_agents)
             fail(grant.where, path + ".src",
                  "Addresses outside the tunnel may only be let in to agents, and no dst is one.");
+        if (source.has_addresses && !grant.conditions.empty())
+            fail(grant.conditions[0].where, path + ".when",
+                 "It asks about agents, and a src is an address outside the tunnel, of which "
+                 "nothing "
+                 "is known.");
+        else
+            conditions(grant, path);
         if (source.has_all && policy_.agent_count() == 0)
             fail(grant.where, path + ".src", "\"*\" is every agent, and there is none.");
     }
 
     const Policy& policy_;
+    std::vector<HardPrefix> hard_rules_ = hard_rules(policy_);
     std::vector<Error> errors_;
     std::map<std::string, bool, std::less<>> tags_, owners_;  // known to be some agent's
 };

@@ -22,6 +22,7 @@ Where where_of(const YAML::Mark& mark)
 class TreeBuilder : public YAML::EventHandler
 {
   public:
+    explicit TreeBuilder(uint32_t file) : file_(file) {}
     void OnDocumentStart(const YAML::Mark&) override {}
     void OnDocumentEnd() override {}
     void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
@@ -69,6 +70,13 @@ class TreeBuilder : public YAML::EventHandler
             where_of(mark)};
     }
 
+    Where place_of(const YAML::Mark& mark) const
+    {
+        Where where = where_of(mark);
+        where.file = file_;
+        return where;
+    }
+
     void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor)
     {
         if (anchor != 0)
@@ -87,7 +95,7 @@ class TreeBuilder : public YAML::EventHandler
     {
         check(mark, tag, anchor);
         YamlNode node;
-        node.where = where_of(mark);
+        node.where = place_of(mark);
         if (text) {
             node.kind = Kind::kScalar;
             node.text = std::move(*text);
@@ -103,7 +111,7 @@ class TreeBuilder : public YAML::EventHandler
                             where_of(mark)};
         levels_.emplace_back();
         levels_.back().node.kind = kind;
-        levels_.back().node.where = where_of(mark);
+        levels_.back().node.where = place_of(mark);
     }
 
     void close()
@@ -131,6 +139,7 @@ class TreeBuilder : public YAML::EventHandler
         }
     }
 
+    uint32_t file_;
     YamlNode root_;
     std::vector<Level> levels_;
     size_t nodes_ = 0;
@@ -138,7 +147,7 @@ class TreeBuilder : public YAML::EventHandler
 
 }  // namespace
 
-YamlNode parse_yaml(std::string_view text)
+YamlNode parse_yaml(std::string_view text, uint32_t file)
 {
     if (text.size() > kMaxYamlBytes)
         throw YamlFault{
@@ -147,11 +156,11 @@ YamlNode parse_yaml(std::string_view text)
             {}};
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder;
+    TreeBuilder builder(file);
     if (!parser.HandleNextDocument(builder))
         return {};
     YamlNode root = builder.take();
-    TreeBuilder second;
+    TreeBuilder second(file);
     if (parser.HandleNextDocument(second))
         throw YamlFault{"A second document; a policy is one document.", second.take().where};
     return root;

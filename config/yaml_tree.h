@@ -47,8 +47,8 @@ struct YamlFault
     Where where;
 };
 
-// The one document of the text; a null node when it is empty. Throws YamlFault and what yaml-cpp
-// throws: only load.cpp calls this, and catches both.
-YamlNode parse_yaml(std::string_view text);
+// The one document of the text; a null node when it is empty. `file` is what its places say. Throws
+// YamlFault and what yaml-cpp throws: of the programs only load.cpp calls this, and catches both.
+YamlNode parse_yaml(std::string_view text, uint32_t file);
 
 }  // namespace sandgate::config

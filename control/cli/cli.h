@@ -48,7 +48,7 @@ void add_agent_commands(CLI::App& app, Context& context);       // agent config
 void add_agents_command(CLI::App& app, Context& context);       // agents
 void add_status_command(CLI::App& app, Context& context);       // status
 void add_drops_command(CLI::App& app, Context& context);        // drops
-void add_policy_commands(CLI::App& app, Context& context);      // policy check, policy apply
+void add_policy_commands(CLI::App& app, Context& context);      // policy check, apply, ...
 void add_dataplane_commands(CLI::App& app, Context& context);   // dataplane-args
 void add_completion_commands(CLI::App& app, Context& context);  // completion bash
 

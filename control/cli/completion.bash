@@ -28,14 +28,16 @@ _sandgate()
             ;;
         agent/*) choices+=' config' ;;
         agents/*) choices+=" $(sandgate agents 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
-        policy/check | dataplane-args/* | pubkey/*)
-            [[ $noun == policy ]] && choices+=' --keys'
+        policy/check | policy/test | policy/diff | policy/explain | policy/who-can | policy/what-can | \
+            dataplane-args/* | pubkey/*)
+            [[ ${words[1]-} == check ]] && choices+=' --keys'
+            [[ ${words[1]-} == explain ]] && choices+=' --src --dst --port --at'
             [[ $noun == dataplane-args ]] && choices+=' --shell'
             mapfile -t COMPREPLY < <(compgen -f -W "$choices" -- "$current")
             return
             ;;
-        policy/apply) ;;
-        policy/*) choices+=' check apply' ;;
+        policy/apply | policy/history | policy/rollback) ;;
+        policy/*) choices+=' check test explain diff who-can what-can apply history rollback' ;;
         completion/*) choices+=' bash' ;;
         keygen/* | genpsk/*) choices+=' --out' ;;
         drops/*) choices+=' --all' ;;

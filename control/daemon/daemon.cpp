@@ -96,6 +96,9 @@ std::string Daemon::start()
     if (store_->discarded_bytes() != 0)
         spdlog::warn("{}: {} bytes of its tail were torn by a crash and are discarded", state_path_,
                      store_->discarded_bytes());
+    history_ = std::make_unique<PolicyHistory>(options_.state_dir + "/policies");
+    if (auto fault = history_->open(); !fault.empty())
+        return fault;
     sync_ = std::make_unique<GatewaySync>(io_, *service_, *store_, options_.dataplane_socket,
                                           now_unix_);
     watch_ = std::make_unique<FileWatch>(io_, [this] { apply(false); });
@@ -105,10 +108,12 @@ std::string Daemon::start()
 void Daemon::begin()
 {
     // The link brings the policy in force when it is up.
-    if (service_->reload(true))
+    if (service_->reload(true, now_unix_())) {
         log_policy();
-    else
+        note_applied({});
+    } else {
         log_errors();
+    }
     watch_files();
     sync_->start();
     save_later();
@@ -128,9 +133,9 @@ void Daemon::stop()
     watch_.reset();
 }
 
-void Daemon::apply(bool rereads_keys, GatewaySync::OnOutcome done)
+void Daemon::apply(bool rereads_keys, GatewaySync::OnOutcome done, std::optional<uid_t> author)
 {
-    const bool is_good = service_->reload(rereads_keys);
+    const bool is_good = service_->reload(rereads_keys, now_unix_());
     watch_files();
     if (!is_good) {
         log_errors();
@@ -142,7 +147,15 @@ void Daemon::apply(bool rereads_keys, GatewaySync::OnOutcome done)
         return;
     }
     log_policy();
+    note_applied(author);
     sync_->sync(std::move(done));
+}
+
+void Daemon::note_applied(std::optional<uid_t> author)
+{
+    // A policy that cannot be kept is in force all the same.
+    if (const auto fault = history_->note(service_->texts(), now_unix_(), author); !fault.empty())
+        spdlog::error("{}", fault);
 }
 
 void Daemon::log_policy()

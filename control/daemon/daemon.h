@@ -51,7 +51,9 @@ class Daemon
     void stop();
 
     // Reads the policy again, now; `done` when it is in force or refused.
-    void apply(bool rereads_keys, GatewaySync::OnOutcome done = {});
+    // author: who asked for it, if somebody did.
+    void apply(bool rereads_keys, GatewaySync::OnOutcome done = {},
+               std::optional<uid_t> author = {});
 
     const std::string& control_socket() const { return options_.control_socket; }
     GatewaySync& gateway() { return *sync_; }
@@ -65,6 +67,9 @@ class Daemon
     void agents(const boost::json::object& request, Respond respond);
     std::vector<std::string> problems();
     void watch_files();
+    void note_applied(std::optional<uid_t> author);
+    boost::json::object history();
+    boost::json::object policy_text(const boost::json::object& request);
     void save_later();
     void log_policy();
     void log_errors();
@@ -76,6 +81,7 @@ class Daemon
     std::string id_map_path_;
     std::unique_ptr<PolicyService> service_;
     std::unique_ptr<StateStore> store_;
+    std::unique_ptr<PolicyHistory> history_;
     std::unique_ptr<GatewaySync> sync_;
     std::unique_ptr<FileWatch> watch_;
     ControlServer server_;

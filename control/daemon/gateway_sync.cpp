@@ -15,8 +15,10 @@ namespace sandgate::control {
 
 namespace {
 
-// The clock may be set: an expiry is looked for at least this often.
+// The clock may be set: what begins and ends is looked for at least this often.
 constexpr std::chrono::seconds kLongestSleep{60};
+// The clock has whole seconds: the last one before a change is watched this closely.
+constexpr std::chrono::milliseconds kWatch{50};
 
 api::Epoch epoch_in(std::span<const uint8_t> snapshot)
 {
@@ -40,7 +42,7 @@ GatewaySync::GatewaySync(boost::asio::io_context& io, PolicyService& service, St
     : service_(service),
       store_(store),
       now_unix_(std::move(now_unix)),
-      expiry_timer_(io),
+      change_timer_(io),
       link_(io, dataplane_socket,
             {[this](const api::WelcomeBody& welcome) { on_up(welcome); },
              [this](const std::string& why) { on_down(why); },
@@ -61,12 +63,12 @@ void GatewaySync::start()
         spdlog::warn(
             "the dataplane cannot be reached: {}; control tries again at least once a second",
             link_.fault());
-    arm_expiry();
+    arm_timer();
 }
 
 void GatewaySync::stop()
 {
-    expiry_timer_.cancel();
+    change_timer_.cancel();
     link_.stop();
 }
 
@@ -97,7 +99,6 @@ void GatewaySync::sync(OnOutcome done)
     if (done)
         waiting_.push_back(std::move(done));
     is_wanted_ = true;
-    arm_expiry();
     advance();
 }
 
@@ -257,6 +258,7 @@ void GatewaySync::remove_psks()
 void GatewaySync::finish(Outcome outcome)
 {
     is_busy_ = false;
+    arm_timer();
     dataplane_epoch_ = std::max(dataplane_epoch_, outcome.epoch);
     if (outcome.is_in_force && outcome.epoch != last_logged_)
         spdlog::info("policy epoch {} is in force: {} of {} bytes, {:.1f} ms in the dataplane",
@@ -273,23 +275,29 @@ void GatewaySync::finish(Outcome outcome)
         advance();
 }
 
-void GatewaySync::arm_expiry()
+void GatewaySync::arm_timer()
 {
     const int64_t now = now_unix_();
-    const int64_t next = service_.next_expiry(now);
-    std::chrono::seconds sleep = kLongestSleep;
-    if (next != 0)
-        sleep = std::min(sleep, std::chrono::seconds(next - now));
-    expiry_timer_.expires_after(sleep);
-    expiry_timer_.async_wait([this, alive = alive_](const boost::system::error_code& error) {
-        if (error || !*alive)
-            return;
-        // Nothing is sent when nobody expired.
-        if (has_base_ && service_.has_policy())
-            sync();
-        else
-            arm_expiry();
-    });
+    const int64_t next = service_.next_change();
+    std::chrono::milliseconds sleep = kLongestSleep;
+    // Without a dataplane there is nothing to do; the next connection brings everything.
+    if (next != 0 && has_base_)
+        sleep =
+            next - now <= 1
+                ? kWatch
+                : std::min(sleep, std::chrono::milliseconds(std::chrono::seconds(next - now - 1)));
+    const bool is_watching = sleep == kWatch;
+    change_timer_.expires_after(sleep);
+    change_timer_.async_wait(
+        [this, alive = alive_, next, is_watching](const boost::system::error_code& error) {
+            if (error || !*alive)
+                return;
+            // Nothing is sent when nothing began or ended.
+            if (has_base_ && service_.has_policy() && !(is_watching && now_unix_() < next))
+                sync();
+            else
+                arm_timer();
+        });
 }
 
 }  // namespace sandgate::control

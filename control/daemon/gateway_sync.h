@@ -62,12 +62,12 @@ class GatewaySync
     void finish(Outcome outcome);
     // Ends the round with the sentence when the reply is a refusal.
     bool is_refused(const Reply& reply, const char* what);
-    void arm_expiry();
+    void arm_timer();
 
     PolicyService& service_;
     StateStore& store_;
     Clock now_unix_;
-    boost::asio::steady_timer expiry_timer_;
+    boost::asio::steady_timer change_timer_;
     DataplaneLink link_;
 
     bool is_busy_ = false;

@@ -7,11 +7,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <ctime>
 #include <set>
 
 #include "config/key_file.h"
 #include "config/load.h"
+#include "config/policy_tests.h"
 #include "config/validate.h"
 #include "crypto/x25519.h"
 #include "dataplane/api/snapshot_reader.h"
@@ -25,6 +25,8 @@ int64_t nanoseconds(const timespec& t) { return int64_t{t.tv_sec} * 1'000'000'00
 std::vector<std::string> files_of(const config::Policy& policy)
 {
     std::vector<std::string> files;
+    if (!policy.files.empty())
+        files.assign(policy.files.begin() + 1, policy.files.end());
     for (const auto& list : policy.agent_lists)
         if (list->is_bulk)
             files.push_back(list->file);
@@ -104,7 +106,7 @@ void PolicyService::warm_keys()
                 (void)keys_.get(agent.psk_file).is_ok();
 }
 
-bool PolicyService::reload(bool rereads_keys)
+bool PolicyService::reload(bool rereads_keys, int64_t now_unix)
 {
     config::LoadResult loaded = config::load_file(file_, bulk_);
     attempted_files_ = files_of(loaded.policy);
@@ -117,8 +119,10 @@ bool PolicyService::reload(bool rereads_keys)
     next.gateway.public_key = crypto::public_key_of(**key);
     if (auto faults = config::validate(next); !faults.empty())
         return refuse(std::move(faults));
+    if (auto faults = config::run_tests(next, now_unix); !faults.empty())
+        return refuse(std::move(faults));
 
-    auto compiled = config::compile(next, ids_);
+    auto compiled = config::compile(next, ids_, now_unix);
     if (!compiled)
         return refuse({compiled.error()});
     // An id that was published and then forgotten could be given to somebody else after a restart.
@@ -149,26 +153,58 @@ bool PolicyService::reload(bool rereads_keys)
         if (psk)
             psks.emplace(named.identity, (*psk)->clone());
         else
-            faults.push_back({"agent " + named.agent->name + ": psk_file: " + psk.error().what,
-                              psk.error().where.empty()
-                                  ? config::place(next.file, named.agent->where)
-                                  : psk.error().where});
+            faults.push_back(
+                {"agent " + named.agent->name + ": psk_file: " + psk.error().what,
+                 psk.error().where.empty() ? next.place(*named.agent) : psk.error().where});
     }
     if (!faults.empty())
         return refuse(std::move(faults));
 
+    texts_.clear();
+    for (size_t i = 0; i < next.files.size(); i++)
+        texts_.emplace_back(next.files[i], std::move(loaded.texts[i]));
     policy_ = std::move(next);
     compiled_.emplace(std::move(*compiled));
+    collect_expiries();
     private_key_ = (*key)->clone();
     psks_ = std::move(psks);
     errors_.clear();
-    loaded_unix_ = std::time(nullptr);
+    loaded_unix_ = bytes_unix_ = now_unix;
     bulk_.retire_unused();
     return true;
 }
 
-std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix) const
+void PolicyService::compile_again(int64_t now_unix)
 {
+    // Every name has its id since reload(), so the map does not change.
+    auto compiled = config::compile(policy_, ids_, now_unix);
+    if (!compiled) {
+        // Not to keep what has ended: without grants there is nothing that could fail.
+        errors_ = {compiled.error()};
+        config::Policy closed = policy_;
+        closed.grants.clear();
+        compiled = config::compile(closed, ids_, now_unix);
+    }
+    compiled_.emplace(std::move(*compiled));
+}
+
+void PolicyService::collect_expiries()
+{
+    expiries_.clear();
+    for_each_agent(compiled_->bytes, [&](const uint8_t* row) {
+        if (const int64_t expires = expiry_of(row); expires != 0)
+            expiries_.push_back(expires);
+    });
+    std::sort(expiries_.begin(), expiries_.end());
+}
+
+std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix)
+{
+    const int64_t next = compiled_->next_change_unix;
+    // Also when the clock was set back.
+    if ((next != 0 && next <= now_unix) || now_unix < compiled_->at_unix)
+        compile_again(now_unix);
+    bytes_unix_ = now_unix;
     std::vector<uint8_t> bytes = compiled_->bytes;
     bool is_changed = false;
     for_each_agent(bytes, [&](uint8_t* row) {
@@ -189,16 +225,14 @@ std::vector<uint8_t> PolicyService::bytes_at(int64_t now_unix) const
     return bytes;
 }
 
-int64_t PolicyService::next_expiry(int64_t now_unix) const
+int64_t PolicyService::next_change() const
 {
-    int64_t next = 0;
     if (!compiled_)
-        return next;
-    for_each_agent(compiled_->bytes, [&](const uint8_t* row) {
-        const int64_t expires = expiry_of(row);
-        if (expires > now_unix && (next == 0 || expires < next))
-            next = expires;
-    });
+        return 0;
+    int64_t next = compiled_->next_change_unix;
+    const auto expiry = std::upper_bound(expiries_.begin(), expiries_.end(), bytes_unix_);
+    if (expiry != expiries_.end() && (next == 0 || *expiry < next))
+        next = *expiry;
     return next;
 }
 

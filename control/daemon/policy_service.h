@@ -20,6 +20,7 @@
 #include "config/compile.h"
 #include "config/id_map.h"
 #include "config/policy.h"
+#include "control/daemon/policy_history.h"
 #include "crypto/secret.h"
 
 namespace sandgate::control {
@@ -54,20 +55,24 @@ class PolicyService
     // Reads, validates and compiles the file. True: the policy is the current one now. False:
     // errors() says why, and everything else is as before. PSK files of agents in unchanged files
     // are looked at again only when rereads_keys.
-    bool reload(bool rereads_keys);
+    bool reload(bool rereads_keys, int64_t now_unix);
     // Reads the key files that this process may read, while it still may.
     void warm_keys();
 
     bool has_policy() const { return compiled_.has_value(); }
     const config::Policy& policy() const { return policy_; }
     const config::Compiled& compiled() const { return *compiled_; }
+    // The files that the policy was read from, bulk files left out, with their texts.
+    const PolicyTexts& texts() const { return texts_; }
     const Secret32& private_key() const { return private_key_; }
     const std::map<api::IdentityId, Secret32>& psks() const { return psks_; }
 
-    // The compiled snapshot, not yet published, in which agents that have expired are disabled.
-    std::vector<uint8_t> bytes_at(int64_t now_unix) const;
-    // When the next agent expires; 0 when none will.
-    int64_t next_expiry(int64_t now_unix) const;
+    // The snapshot as the policy is meant at a time, not yet published: compiled again when
+    // something has begun or ended since, and agents that have expired are disabled.
+    std::vector<uint8_t> bytes_at(int64_t now_unix);
+    // When the policy means something else than bytes_at() last said, because an agent expires or
+    // something begins or ends; may be past. 0 when that is never.
+    int64_t next_change() const;
 
     // Of the last attempt; empty when it was good.
     const std::vector<Error>& errors() const { return errors_; }
@@ -78,6 +83,8 @@ class PolicyService
 
   private:
     bool refuse(std::vector<Error> errors);
+    void compile_again(int64_t now_unix);
+    void collect_expiries();
 
     std::string file_;
     std::string id_map_path_;
@@ -85,7 +92,10 @@ class PolicyService
     config::BulkCache bulk_;
     KeyCache keys_;
     config::Policy policy_;
+    PolicyTexts texts_;
     std::optional<config::Compiled> compiled_;
+    std::vector<int64_t> expiries_;  // of its agents, ascending
+    int64_t bytes_unix_ = 0;         // the time that bytes_at() was last asked about
     Secret32 private_key_;
     std::map<api::IdentityId, Secret32> psks_;
     std::vector<Error> errors_;

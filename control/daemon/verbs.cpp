@@ -44,9 +44,11 @@ std::string base64(const config::Key& key)
                              sodium_base64_VARIANT_ORIGINAL);
 }
 
-json::object to_json(const config::NamedAgent& named, const api::PeerStatus& peer, int64_t now)
+json::object to_json(const config::Policy& policy, const config::NamedAgent& named,
+                     const api::PeerStatus& peer, int64_t now)
 {
     const config::Agent& agent = *named.agent;
+    const config::Standing standing = policy.standing_of(agent);
     json::array addresses;
     for (const config::AgentAddress& one : agent.addresses) {
         const bool is_v4 = one.prefix.address.is_v4() && one.prefix.length >= 96;
@@ -55,18 +57,20 @@ json::object to_json(const config::NamedAgent& named, const api::PeerStatus& pee
                                     is_v4 ? one.prefix.length - 96 : one.prefix.length)));
     }
     json::array tags(agent.tags.begin(), agent.tags.end());
-    const bool has_expired = agent.expires_unix != 0 && agent.expires_unix <= now;
+    const bool has_expired = standing.expires_unix != 0 && standing.expires_unix <= now;
     return {
         {"name", agent.name},
         {"identity", named.identity},
         {"owner", agent.owner},
+        {"purpose", agent.purpose},
+        {"parent", agent.parent},
         {"tags", std::move(tags)},
         {"public_key", base64(agent.public_key)},
         {"addresses", std::move(addresses)},
-        {"state", !agent.is_enabled ? "disabled"
-                  : has_expired     ? "expired"
-                                    : "enabled"},
-        {"expires_unix", agent.expires_unix},
+        {"state", !standing.is_enabled ? "disabled"
+                  : has_expired        ? "expired"
+                                       : "enabled"},
+        {"expires_unix", standing.expires_unix},
         {"endpoint", to_json(peer.endpoint)},
         {"last_handshake_unix", peer.last_handshake_unix},
         {"has_session", peer.has_session != 0},
@@ -91,12 +95,16 @@ void Daemon::on_request(const json::object& request, const Caller& caller, Respo
         return respond(drops());
     if (name == "agents")
         return agents(request, std::move(respond));
+    if (name == "policy-history")
+        return respond(history());
+    if (name == "policy-text")
+        return respond(policy_text(request));
     if (name == "policy-apply") {
         if (!caller.may_write)
             return respond(
                 {{"ok", false},
                  {"error", "Only root and the service's own user may apply a policy; use sudo."}});
-        return apply(true, [this, respond](const GatewaySync::Outcome& outcome) {
+        const auto done = [this, respond](const GatewaySync::Outcome& outcome) {
             json::array errors;
             for (const Error& error : service_->errors())
                 errors.push_back(json::value(error.text()));
@@ -108,9 +116,35 @@ void Daemon::on_request(const json::object& request, const Caller& caller, Respo
                  {"took_ns", outcome.took_ns},
                  {"is_delta", outcome.is_delta},
                  {"bytes", outcome.bytes}});
-        });
+        };
+        return apply(true, done, caller.uid);
     }
     respond({{"ok", false}, {"error", "Control does not know the verb \"" + name + "\"."}});
+}
+
+json::object Daemon::history()
+{
+    json::array list;
+    for (const PolicyHistory::Entry& entry : history_->entries())
+        list.push_back(
+            {{"number", entry.number},
+             {"time_unix", entry.time_unix},
+             {"author", entry.author ? json::value(int64_t{*entry.author}) : json::value(nullptr)},
+             {"hash", entry.hash}});
+    return {{"ok", true}, {"policies", std::move(list)}};
+}
+
+json::object Daemon::policy_text(const json::object& request)
+{
+    const json::value* number = request.if_contains("number");
+    boost::system::error_code error;
+    const auto wanted = number != nullptr ? number->to_number<uint32_t>(error) : 0;
+    auto entry = history_->read(error ? 0 : wanted);
+    if (!entry)
+        return {{"ok", false}, {"error", entry.error().text()}};
+    json::array files;
+    for (const auto& [file, text] : entry->files) files.push_back({{"file", file}, {"text", text}});
+    return {{"ok", true}, {"number", entry->number}, {"files", std::move(files)}};
 }
 
 std::vector<std::string> Daemon::problems()
@@ -240,7 +274,7 @@ void Daemon::agents(const json::object& request, Respond respond)
                 peers.begin(), peers.end(), at->identity,
                 [](const auto& row, api::IdentityId id) { return row.identity < id; });
             const bool is_known = peer != peers.end() && peer->identity == at->identity;
-            rows.push_back(to_json(*at, is_known ? *peer : none, now_unix_()));
+            rows.push_back(to_json(service_->policy(), *at, is_known ? *peer : none, now_unix_()));
         }
         const api::IdentityId next = at != all.end() ? at->identity : 0;
         respond(

@@ -12,7 +12,7 @@
 namespace sandgate::api {
 
 constexpr uint64_t kDeltaMagic = 0x31303044'47444e53;  // "SNDGD001" in memory order
-constexpr uint32_t kDeltaVersion = 1;
+constexpr uint32_t kDeltaVersion = 2;
 
 // Bits of DeltaHeader::replaced: the table of the delta takes the place of the snapshot's.
 enum DeltaTables : uint32_t
@@ -23,7 +23,8 @@ enum DeltaTables : uint32_t
     kReplacesClasses = 8,
     kReplacesMatches = 16,
     kReplacesServices = 32,
-    kReplacesAll = 63,
+    kReplacesHardRules = 64,
+    kReplacesAll = 127,
 };
 
 struct DeltaHeader
@@ -49,8 +50,9 @@ struct DeltaHeader
     Table classes;
     Table matches;
     Table services;
+    Table hard_rules;
 };
 
-static_assert(sizeof(DeltaHeader) == 72 + 9 * 16);
+static_assert(sizeof(DeltaHeader) == 72 + 10 * 16);
 
 }  // namespace sandgate::api

@@ -72,7 +72,8 @@ class Reader
             !table("neighbours", h.neighbours, view.neighbours, kReplacesNeighbours) ||
             !table("classes", h.classes, view.classes, kReplacesClasses) ||
             !table("matches", h.matches, view.matches, kReplacesMatches) ||
-            !table("services", h.services, view.services, kReplacesServices))
+            !table("services", h.services, view.services, kReplacesServices) ||
+            !table("hard rules", h.hard_rules, view.hard_rules, kReplacesHardRules))
             return false;
         if ((h.replaced & kReplacesGateway) != 0 && view.gateway.size() != 1)
             return fail("it replaces the gateway row by none or several.");
@@ -181,7 +182,8 @@ std::vector<uint8_t> write_snapshot(const SnapshotView& tables, Epoch epoch)
     bytes.reserve(sizeof(SnapshotHeader) + sizeof(GatewayRow) + tables.ports.size_bytes() +
                   tables.neighbours.size_bytes() + tables.agents.size_bytes() +
                   tables.addresses.size_bytes() + tables.classes.size_bytes() +
-                  tables.matches.size_bytes() + tables.services.size_bytes() + 8 * 8);
+                  tables.matches.size_bytes() + tables.services.size_bytes() +
+                  tables.hard_rules.size_bytes() + 9 * 8);
     bytes.resize(sizeof(SnapshotHeader));
     SnapshotHeader header{};
     header.magic = kSnapshotMagic;
@@ -196,6 +198,7 @@ std::vector<uint8_t> write_snapshot(const SnapshotView& tables, Epoch epoch)
     header.classes = append(bytes, tables.classes);
     header.matches = append(bytes, tables.matches);
     header.services = append(bytes, tables.services);
+    header.hard_rules = append(bytes, tables.hard_rules);
     header.total_bytes = bytes.size();
     std::memcpy(bytes.data(), &header, sizeof header);
     header.checksum = snapshot_checksum(bytes);
@@ -239,6 +242,8 @@ std::vector<uint8_t> apply_delta(const SnapshotView& base, const DeltaView& delt
         tables.matches = delta.matches;
     if ((h.replaced & kReplacesServices) != 0)
         tables.services = delta.services;
+    if ((h.replaced & kReplacesHardRules) != 0)
+        tables.hard_rules = delta.hard_rules;
 
     std::vector<uint8_t> bytes = write_snapshot(tables, h.to_epoch);
     if (reinterpret_cast<const SnapshotHeader*>(bytes.data())->checksum != h.to_checksum) {

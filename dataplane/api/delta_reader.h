@@ -25,6 +25,7 @@ struct DeltaView
     std::span<const ClassRow> classes;
     std::span<const MatchRow> matches;
     std::span<const ServiceRow> services;
+    std::span<const MatchRow> hard_rules;
 };
 
 // As snapshot_checksum(), with DeltaHeader in the header's place.

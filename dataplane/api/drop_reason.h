@@ -72,7 +72,9 @@ namespace sandgate::api {
     X(kTcpOutOfState, tcp_out_of_state, "A TCP segment that its connection cannot have in its state.") \
     X(kTcpOutOfWindow, tcp_out_of_window, "A TCP segment whose numbers lie outside its connection.") \
     X(kFlowNotOpened, flow_not_opened, "The packet belongs to no flow and opens none.") \
-    X(kIcmpTypeRefused, icmp_type_refused, "An ICMP message that is neither an echo nor an error of a flow.")
+    X(kIcmpTypeRefused, icmp_type_refused, "An ICMP message that is neither an echo nor an error of a flow.") \
+    X(kExplicitlyDenied, explicitly_denied, "A grant with action: deny forbids this flow.") \
+    X(kHardRule, hard_rule, "A hard rule forbids this destination: a cloud's metadata service, link-local, or the gateway's own port.")
 // clang-format on
 
 enum class DropReason : uint8_t

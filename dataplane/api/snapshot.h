@@ -16,7 +16,7 @@
 namespace sandgate::api {
 
 constexpr uint64_t kSnapshotMagic = 0x31305350'47444e53;  // "SNDGPS01" in memory order
-constexpr uint32_t kSnapshotVersion = 1;
+constexpr uint32_t kSnapshotVersion = 2;
 
 struct Table
 {
@@ -38,7 +38,8 @@ struct SnapshotHeader
     Table agents;       // AgentRow, ascending identity
     Table addresses;    // AddressRow, ascending (address, prefix)
     Table classes;      // ClassRow
-    Table matches;      // MatchRow, grouped by class
+    Table matches;      // MatchRow, grouped by class; in each class the denials come first
+    Table hard_rules;   // MatchRow: what is denied to every agent, above any grant
     Table services;     // ServiceRow: what the host port delivers
 };
 
@@ -123,14 +124,30 @@ enum MatchDirection : uint8_t
 
 constexpr uint8_t kAnyProtocol = 0xff;
 
-// One permission. Nothing matches what no row names: default deny is the fall-through.
+enum MatchFlags : uint8_t
+{
+    kDeny = 1,           // forbids; else the row permits
+    kNotFromAgents = 2,  // of an ingress row: does not match a peer that is an agent
+};
+
+// Rules of the gateway's own, above any grant. Ids of grants lie below.
+enum HardRule : RuleId
+{
+    kFirstHardRule = 0xffff'ff00,
+    kMetadataRule = kFirstHardRule,  // the metadata services of clouds
+    kLinkLocalRule,                  // addresses that mean something on one link only
+    kManagementRule,                 // the gateway's own addresses on its ports
+};
+
+// One permission or denial; the first row of a class that matches decides. Nothing matches what no
+// row names: default deny is the fall-through.
 struct MatchRow
 {
     Address peer;
     uint8_t peer_prefix;  // 0 to 128; 0 matches every address of both families
     uint8_t direction;    // MatchDirection
     uint8_t protocol;     // IP protocol, or kAnyProtocol
-    uint8_t zero;
+    uint8_t flags;        // MatchFlags
     uint16_t port_low;  // of the flow's destination, inclusive; ignored for protocols without ports
     uint16_t port_high;
     RuleId rule;
@@ -145,7 +162,7 @@ struct ServiceRow
     uint8_t zero;
 };
 
-static_assert(sizeof(Table) == 16 && sizeof(SnapshotHeader) == 40 + 8 * 16);
+static_assert(sizeof(Table) == 16 && sizeof(SnapshotHeader) == 40 + 9 * 16);
 static_assert(sizeof(GatewayRow) == 40 && sizeof(PortRow) == 72 &&
               sizeof(StaticNeighbourRow) == 24);
 static_assert(sizeof(AgentRow) == 64 && sizeof(AddressRow) == 24 && sizeof(ClassRow) == 16);

@@ -1,7 +1,7 @@
 // Verification of a snapshot's bytes, before anything is believed. The bytes come from another
 // process: every offset, count, index, order and range is checked here, so that the builder can
-// follow them without looking. One pass per table, no recursion; the only allocation is a bitmap of
-// the identities (2 MiB at most).
+// follow them without looking. One pass per table, no recursion; the only allocations are a bitmap
+// of the identities (2 MiB at most) and a count per match row.
 #include "dataplane/api/snapshot_reader.h"
 
 #include <cstring>
@@ -38,7 +38,8 @@ class Reader
     bool read(SnapshotView& view)
     {
         return header(view) && tables(view) && gateway(view) && ports(view) && neighbours(view) &&
-               classes(view) && matches(view) && agents(view) && addresses(view) && services(view);
+               matches(view) && hard_rules(view) && classes(view) && agents(view) &&
+               addresses(view) && services(view);
     }
 
   private:
@@ -94,6 +95,7 @@ class Reader
             !table("addresses", h.addresses, view.addresses) ||
             !table("classes", h.classes, view.classes) ||
             !table("matches", h.matches, view.matches) ||
+            !table("hard rules", h.hard_rules, view.hard_rules) ||
             !table("services", h.services, view.services))
             return false;
         if (gateway_rows.size() != 1)
@@ -159,6 +161,10 @@ class Reader
                 return fail("classes", i, "points behind the end of the match rows.");
             if (row.changed_epoch > view.header->epoch)
                 return fail("classes", i, "changed after the snapshot was made.");
+            // The first row that matches decides, so no denial may hide behind a permission.
+            if (!late_denials_.empty() && row.count != 0 &&
+                late_denials_[row.first + row.count - 1] != late_denials_[row.first])
+                return fail("classes", i, "has a denial behind a permission.");
         }
         return true;
     }
@@ -171,10 +177,33 @@ class Reader
                 return fail("matches", i, "has address bits behind its prefix.");
             if (row.direction != kEgress && row.direction != kIngress)
                 return fail("matches", i, "has no known direction.");
-            if (row.zero != 0 || row.port_low > row.port_high)
+            if ((row.flags & ~uint8_t{kDeny | kNotFromAgents}) != 0)
+                return fail("matches", i, "has flags that this version does not know.");
+            if (row.port_low > row.port_high)
                 return fail("matches", i, "has a range of ports that ends before it starts.");
-            if (row.rule == kNoRule)
+            if (row.rule == kNoRule || row.rule >= kFirstHardRule)
                 return fail("matches", i, "belongs to no rule.");
+            if ((row.flags & kDeny) != 0 && late_denials_.empty())
+                late_denials_.resize(view.matches.size());
+        }
+        // How many denials follow a permission, up to each row.
+        for (size_t i = 1; i < late_denials_.size(); i++) {
+            const bool is_late =
+                (view.matches[i].flags & kDeny) != 0 && (view.matches[i - 1].flags & kDeny) == 0;
+            late_denials_[i] = late_denials_[i - 1] + (is_late ? 1 : 0);
+        }
+        return true;
+    }
+
+    bool hard_rules(const SnapshotView& view)
+    {
+        for (size_t i = 0; i < view.hard_rules.size(); i++) {
+            const MatchRow& row = view.hard_rules[i];
+            if (!host_bits_are_zero(row.peer, row.peer_prefix))
+                return fail("hard rules", i, "has address bits behind its prefix.");
+            if (row.direction != kEgress || row.flags != kDeny || row.protocol != kAnyProtocol ||
+                row.port_low != 0 || row.port_high != 0xffff || row.rule < kFirstHardRule)
+                return fail("hard rules", i, "denies less than everything to its address.");
         }
         return true;
     }
@@ -245,7 +274,8 @@ class Reader
 
     std::span<const uint8_t> bytes_;
     std::string& error_;
-    std::vector<uint64_t> identities_;  // one bit each
+    std::vector<uint64_t> identities_;    // one bit each
+    std::vector<uint32_t> late_denials_;  // by match row; empty when nothing is denied
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ struct SnapshotView
     std::span<const AddressRow> addresses;
     std::span<const ClassRow> classes;
     std::span<const MatchRow> matches;
+    std::span<const MatchRow> hard_rules;
     std::span<const ServiceRow> services;
 };
 

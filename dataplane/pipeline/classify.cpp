@@ -91,11 +91,15 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
     if (!is_decision_current(policy, *packet.row, flow.epoch)) [[unlikely]] {
         const api::RuleId rule = find_flow_rule(policy, *packet.row, flow.key, flow.direction);
         if (rule == api::kNoRule || is_undeclared_service(policy, flow.key, flow.direction)) {
+            const DropReason reason =
+                rule == api::kNoRule
+                    ? flow_refusal(policy, *packet.row, flow.key, flow.direction)
+                    : DropReason::kPolicyDenied;
             w.flows.erase(&flow);
             api::add(w.counters.flows_ended, 1);
             api::add(w.counters.flows_revoked, 1);
             packet.flow = nullptr;
-            return DropReason::kPolicyDenied;
+            return reason;
         }
         flow.rule = rule;
         flow.epoch = static_cast<uint32_t>(policy.rows.header->epoch);
@@ -111,7 +115,8 @@ DropReason grant_fault(const PolicyView& policy, Packet& packet, const FlowKey& 
     if (is_undeclared_service(policy, key, direction))
         return DropReason::kHostServiceNotDeclared;
     packet.rule = find_flow_rule(policy, *packet.row, key, direction);
-    return packet.rule == api::kNoRule ? DropReason::kPolicyDenied : DropReason::kNone;
+    return packet.rule == api::kNoRule ? flow_refusal(policy, *packet.row, key, direction)
+                                       : DropReason::kNone;
 }
 
 bool is_opening(const Packet& packet)

@@ -237,7 +237,7 @@ bool is_bad_address(const Address& a)
 {
     if (a.is_v4()) {
         const uint8_t* v4 = a.v4_bytes();
-        return v4[0] == 0 || v4[0] == 127 || v4[0] >= 224 || (v4[0] == 169 && v4[1] == 254);
+        return v4[0] == 0 || v4[0] == 127 || v4[0] >= 224;
     }
     if (a.bytes[0] == 0xff || (a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80))
         return true;
@@ -246,11 +246,18 @@ bool is_bad_address(const Address& a)
     return a.is_zero() || a == loopback;
 }
 
+// As a destination it is the policy's question: the metadata services of clouds live there.
+bool is_link_local_v4(const Address& a)
+{
+    return a.is_v4() && a.v4_bytes()[0] == 169 && a.v4_bytes()[1] == 254;
+}
+
 }  // namespace
 
 DropReason inner_address_fault(const Packet& packet)
 {
-    return is_bad_address(packet.source) || is_bad_address(packet.destination)
+    return is_bad_address(packet.source) || is_bad_address(packet.destination) ||
+                   is_link_local_v4(packet.source)
                ? DropReason::kInnerBadAddress
                : DropReason::kNone;
 }

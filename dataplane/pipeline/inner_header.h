@@ -20,7 +20,7 @@ constexpr uint16_t kEchoAnswerPort = 0xffff;
 api::DropReason read_inner(Packet& packet, uint8_t* data, uint32_t available);
 
 // The fault of an inner source or destination that may appear in no tunnel: multicast, unspecified,
-// loopback, broadcast, link-local.
+// loopback, broadcast, link-local. (An IPv4 link-local destination is left to the hard rules.)
 api::DropReason inner_address_fault(const Packet& packet);
 
 // RFC 6040, decapsulation in normal mode: merges the outer ECN field into the inner header. kNone,

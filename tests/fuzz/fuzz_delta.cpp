@@ -23,7 +23,7 @@ std::vector<uint8_t> build_base()
         "grants: [{name: g, src: [agent:a], dst: [agent:b], ip: [icmp]}]\n",
         "p", cache);
     IdMap ids;
-    return publish(compile(policy.policy, ids)->bytes, nullptr, 1);
+    return publish(compile(policy.policy, ids, 1)->bytes, nullptr, 1);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     if (!result.is_ok() || !config::validate(result.policy).empty())
         return 0;
     config::IdMap ids;
-    const auto first = config::compile(result.policy, ids);
-    const auto second = config::compile(result.policy, ids);
+    const auto first = config::compile(result.policy, ids, 1);
+    const auto second = config::compile(result.policy, ids, 1);
     std::string error;
     if (first &&
         (!second || first->bytes != second->bytes || !api::read_snapshot(first->bytes, error)))

@@ -34,6 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     }
     for (const StaticNeighbourRow& row : view->neighbours) sum += view->ports[row.port].mtu;
     for (const AddressRow& row : view->addresses) sum += row.identity;
+    for (const MatchRow& row : view->hard_rules) sum += row.rule;
     for (const ServiceRow& row : view->services) sum += row.port;
     if (sum == 0)
         std::abort();

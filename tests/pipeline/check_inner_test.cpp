@@ -58,7 +58,7 @@ TEST(CheckInner, names_each_refusal)
         {"to broadcast", v4("10.9.1.1", "255.255.255.255"), "inner_bad_address"},
         {"to nowhere", v4("10.9.1.1", "0.0.0.0"), "inner_bad_address"},
         {"to loopback", v4("10.9.1.1", "127.0.0.1"), "inner_bad_address"},
-        {"to link-local", v4("10.9.1.1", "169.254.169.254"), "inner_bad_address"},
+        {"from link-local", v4("169.254.1.1", kLanHost), "inner_bad_address"},
         {"from loopback", v4("127.0.0.1", kLanHost), "inner_bad_address"},
         {"to IPv6 multicast", between("fd09::1:1", "ff02::1").udp(1000, 1500), "inner_bad_address"},
         {"to IPv6 link-local", between("fd09::1:1", "fe80::1").udp(1000, 1500),

@@ -22,6 +22,10 @@ struct Provoked
 };
 
 const std::map<DropReason, Provoked> kProvokedBy = {
+    {DropReason::kExplicitlyDenied,
+     {"pipeline/deny_test.cpp", "Deny", "wins_over_a_grant_in_its_direction"}},
+    {DropReason::kHardRule,
+     {"pipeline/deny_test.cpp", "HardRule", "stands_above_a_grant_to_everywhere"}},
     {DropReason::kNotReady,
      {"pipeline/route_test.cpp", "Worker", "refuses_everything_before_the_first_policy"}},
     {DropReason::kChainedMbuf,

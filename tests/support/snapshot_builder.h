@@ -23,6 +23,7 @@ class SnapshotBuilder
     std::vector<api::ClassRow> classes;
     std::vector<api::MatchRow> matches;
     std::vector<api::ServiceRow> services;
+    std::vector<api::MatchRow> hard_rules;
 
     void add_port(uint8_t roles, const std::string& v4, uint8_t v4_prefix, const std::string& v6,
                   uint8_t v6_prefix, const std::string& gateway_v4 = {},
@@ -68,6 +69,12 @@ class SnapshotBuilder
         matches.push_back({address, prefix, direction, protocol, 0, low, high, rule});
         classes.back().count++;
     }
+    void forbid(const std::string& peer, api::RuleId rule)
+    {
+        const auto [address, prefix] = parse(peer);
+        hard_rules.push_back(
+            {address, prefix, api::kEgress, api::kAnyProtocol, api::kDeny, 0, 0xffff, rule});
+    }
     api::AgentRow& agent(api::IdentityId identity)
     {
         return *std::find_if(agents.begin(), agents.end(),
@@ -95,6 +102,7 @@ class SnapshotBuilder
         header.classes = put(out, classes);
         header.matches = put(out, matches);
         header.services = put(out, services);
+        header.hard_rules = put(out, hard_rules);
         header.total_bytes = out.size();
         std::memcpy(out.data(), &header, sizeof(header));
         header.checksum = api::snapshot_checksum(out);

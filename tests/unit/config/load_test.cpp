@@ -4,6 +4,7 @@
 
 #include "config/dataplane_arguments.h"
 #include "config/parse.h"
+#include "config/policy_tests.h"
 #include "tests/unit/config/support.h"
 
 namespace sandgate::config {
@@ -87,7 +88,7 @@ const BadPolicy kBadPolicies[] = {
      "p.yaml:2:37: services.web.ip[0]: \"tcp:9-8\" ends before it starts."},
     {"no selector", "grants:\n  - {name: g, src: [tga:ci], dst: [10.0.0.1], ip: [icmp]}\n",
      "p.yaml:2:21: grants[0].src[0]: \"tga:ci\" selects nothing: write agent:, tag:, group:, "
-     "owner:, host: or "
+     "owner:, host:, ipset: or "
      "service: with a name, an address, a network, gateway or \"*\"; did you mean \"tag\"?"},
     {"empty src", "grants:\n  - {name: g, src: [], dst: [10.0.0.1], ip: [icmp]}\n",
      "p.yaml:2:20: grants[0].src: Expected at least one value."},
@@ -245,6 +246,8 @@ TEST(Load, loads_validates_and_compiles_every_example)
         ASSERT_TRUE(result.is_ok()) << all_texts(result.errors);
         const auto errors = validate(result.policy);
         ASSERT_TRUE(errors.empty()) << all_texts(errors);
+        const auto failed = run_tests(result.policy, 1);
+        ASSERT_TRUE(failed.empty()) << all_texts(failed);
         IdMap ids;
         std::string error;
         const Compiled bytes = compiled(result.policy, ids);
@@ -269,7 +272,8 @@ TEST(Load, loads_every_policy_of_the_document)
         } else if (line == "```" && is_inside) {
             is_inside = false;
             count++;
-            good_policy(block, SANDGATE_EXAMPLES "/document.yaml");
+            const Policy policy = good_policy(block, SANDGATE_EXAMPLES "/document.yaml");
+            EXPECT_EQ(all_texts(run_tests(policy, 1)), "");
         } else if (is_inside) {
             block += line + "\n";
         }

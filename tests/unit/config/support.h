@@ -62,15 +62,15 @@ inline Policy good_policy(const std::string& text, const std::string& path = "p.
     return std::move(result.policy);
 }
 
-inline Compiled compiled(const Policy& policy, IdMap& ids)
+inline Compiled compiled(const Policy& policy, IdMap& ids, int64_t now_unix = 1)
 {
-    auto result = compile(policy, ids);
+    auto result = compile(policy, ids, now_unix);
     EXPECT_TRUE(result.is_ok());
     return result.is_ok() ? std::move(*result) : Compiled{};
 }
 
 // Finds what the dataplane would: the first row of the agent's class that matches; 0 when there is
-// none.
+// none or it denies. Hard rules and kNotFromAgents are for tests/policy, which has the classifier.
 inline api::RuleId find_rule(const api::SnapshotView& view, api::IdentityId identity,
                              api::MatchDirection direction, const api::Address& peer,
                              uint8_t protocol, uint16_t port)
@@ -86,7 +86,7 @@ inline api::RuleId find_rule(const api::SnapshotView& view, api::IdentityId iden
                 (match.protocol == api::kAnyProtocol || match.protocol == protocol) &&
                 (!has_ports || match.protocol == api::kAnyProtocol ||
                  (match.port_low <= port && port <= match.port_high)))
-                return match.rule;
+                return (match.flags & api::kDeny) != 0 ? api::kNoRule : match.rule;
         }
     }
     return api::kNoRule;

@@ -10,6 +10,8 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <thread>
 
@@ -407,6 +409,162 @@ TEST(HumanText, uses_the_units_and_words_of_wg)
     EXPECT_EQ(control::human_ago(99, 100), "1 second ago");
     EXPECT_EQ(control::human_ago(100, 100 + 86400 * 2 + 3600), "2 days, 1 hour ago");
     EXPECT_NE(control::human_ago(200, 100).find("clock"), std::string::npos);
+}
+
+TEST_F(CliTest, lists_applied_policies_and_goes_back_to_one)
+{
+    dir.write("p.yaml", "new\n", 0640);
+    const std::string hash(64, 'a');
+    FakeControl control(
+        socket,
+        {{"policy-history",
+          R"({"ok":true,"policies":[{"number":2,"time_unix":1800000000,"author":0,"hash":")" +
+              hash + R"("},{"number":1,"time_unix":1799999990,"author":null,"hash":")" + hash +
+              R"("}]})"},
+         {"policy-text", R"({"ok":true,"number":1,"files":[{"file":")" + (dir / "p.yaml") +
+                             R"(","text":"old\n"}]})"},
+         {"policy-apply", R"({"ok":true,"epoch":7})"}});
+    EXPECT_EQ(run({"--socket", socket, "policy", "history"}).out,
+              "NUMBER  WHEN                  BY            HASH\n"
+              "     2  2027-01-15 08:00:00Z  root          aaaaaaaaaaaa\n"
+              "     1  2027-01-15 07:59:50Z  (file saved)  aaaaaaaaaaaa\n");
+    const Ran back = run({"--socket", socket, "policy", "rollback", "1"});
+    EXPECT_EQ(back.code, 0) << back.err;
+    EXPECT_EQ(back.out,
+              (dir / "p.yaml") + " is as it was in policy 1.\nThe policy is in force, epoch 7.\n");
+    std::ifstream file(dir / "p.yaml");
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), "old\n");
+    EXPECT_EQ(std::filesystem::status(dir / "p.yaml").permissions(), std::filesystem::perms{0640});
+}
+
+// A policy of two agents to ask about; the file's name is in every answer.
+struct PolicyQuestions : testing::Test
+{
+    TempDir dir;
+    std::string old_file = dir / "old.yaml", new_file = dir / "new.yaml";
+
+    PolicyQuestions()
+    {
+        const std::string agents =
+            "gateway: {tunnel_addresses: [10.66.0.254]}\n"
+            "agents:\n"
+            "  - {name: bot, owner: alice@x, tags: [ci], addresses: [10.66.0.1],\n"
+            "     public_key: AQAAAAEAAAABAAAAAQAAAAEAAAABAAAAAQAAAAEAAAA=}\n"
+            "  - {name: vault, addresses: [10.66.0.2],\n"
+            "     public_key: AgAAAAIAAAACAAAAAgAAAAIAAAACAAAAAgAAAAIAAAA=}\n"
+            "hosts: {web: 10.0.0.10}\n"
+            "grants:\n"
+            "  - {name: ci-web, src: [tag:ci], dst: [host:web], ip: [tcp:80], reason: builds}\n";
+        dir.write("old.yaml", agents);
+        dir.write(
+            "new.yaml",
+            agents +
+                "  - {name: all, src: [tag:ci], dst: ['*'], ip: ['*']}\n"
+                "  - {name: no-mail, action: deny, src: ['*'], dst: ['*'], ip: [tcp:25]}\n"
+                "  - {name: off, action: deny, src: ['*'], dst: [10.9.0.0/16], ip: ['*']}\n"
+                "tests:\n  - {src: tag:ci, accept: ['host:web tcp:80'], deny: [10.0.0.1:25]}\n");
+    }
+};
+
+TEST_F(PolicyQuestions, explain_names_the_line_and_what_would_allow_it)
+{
+    const auto explain = [&](const std::string& dst, const std::string& port,
+                             const std::string& file) {
+        return run({"policy", "explain", "--src", "agent:bot", "--dst", dst, "--port", port, file});
+    };
+    const Ran allowed = explain("10.0.0.10", "tcp:80", old_file);
+    EXPECT_EQ(allowed.code, 0);
+    EXPECT_EQ(allowed.out,
+              "agent:bot (10.66.0.1) to 10.0.0.10 tcp:80\n"
+              "allowed: The grant \"ci-web\" (" +
+                  old_file + ":9) allows it: builds.\n");
+    const Ran refused = explain("host:web", "tcp:443", old_file);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_EQ(refused.out,
+              "agent:bot (10.66.0.1) to 10.0.0.10 tcp:443\n"
+              "refused: No grant lets agent:bot open it.\n"
+              "\n"
+              "Nearest is the grant \"ci-web\" (" +
+                  old_file +
+                  ":9), but its ip is tcp:80.\n"
+                  "\n"
+                  "This would allow it, below grants:\n"
+                  "  - name: bot-to-10.0.0.10-tcp-443\n"
+                  "    src: [agent:bot]\n"
+                  "    dst: [host:web]\n"
+                  "    ip: [tcp:443]\n");
+    EXPECT_EQ(explain("8.8.8.8", "tcp:25", new_file).out,
+              "agent:bot (10.66.0.1) to 8.8.8.8 tcp:25\n"
+              "refused: The grant \"no-mail\" (" +
+                  new_file + ":11) denies it.\n");
+    EXPECT_EQ(explain("gateway", "tcp:22", new_file).out,
+              "agent:bot (10.66.0.1) to the gateway (10.66.0.254) tcp:22\n"
+              "refused: The gateway offers no such service; services with \"gateway: true\" "
+              "declare them.\n");
+    EXPECT_EQ(explain("agent:valt", "icmp", new_file).err,
+              "sandgate: --dst: The policy has no \"agent:valt\"; did you mean \"vault\"?\n");
+    EXPECT_EQ(explain("10.0.0.1", "tcp", new_file).code, 2);
+    const Ran asked = run({"--json", "policy", "explain", "--src", "agent:bot", "--dst",
+                           "10.0.0.10", "--port", "tcp:443", old_file});
+    EXPECT_EQ(json::parse(asked.out).at("allowed"), false);
+}
+
+// What is suggested does what it says.
+TEST_F(PolicyQuestions, explain_suggests_a_grant_that_works)
+{
+    for (const char* dst : {"10.0.0.10", "agent:vault", "8.8.8.8"}) {
+        const std::vector<std::string> question = {
+            "policy", "explain", "--src", "agent:bot", "--dst", dst, "--port", "udp:53", old_file};
+        const Ran before = run(question);
+        ASSERT_EQ(before.code, 1) << dst;
+        const size_t at = before.out.find("below grants:\n");
+        ASSERT_NE(at, std::string::npos) << before.out;
+        std::ofstream(old_file, std::ios::app) << before.out.substr(at + 14);
+        EXPECT_EQ(run(question).code, 0) << run(question).out;
+    }
+}
+
+TEST_F(PolicyQuestions, diff_says_who_gains_and_loses_what)
+{
+    EXPECT_EQ(run({"policy", "diff", old_file, new_file}).out,
+              "bot\n"
+              "  gains everything but tcp:25 to everywhere, except the gateway, 10.9.0.0/16\n"
+              "  gains everything but tcp:25, tcp:80 to host:web\n");
+    EXPECT_EQ(run({"policy", "diff", new_file, old_file}).out,
+              "bot\n"
+              "  loses everything but tcp:25 to everywhere, except the gateway, 10.9.0.0/16\n"
+              "  loses everything but tcp:25, tcp:80 to host:web\n");
+    EXPECT_EQ(run({"policy", "diff", new_file, new_file}).out, "Nobody gains or loses anything.\n");
+}
+
+TEST_F(PolicyQuestions, who_can_and_what_can_list)
+{
+    EXPECT_EQ(run({"policy", "who-can", "10.0.0.10:80", old_file}).out,
+              "AGENT  OWNER    BY\nbot    alice@x  ci-web\n");
+    EXPECT_EQ(run({"policy", "who-can", "10.0.0.10:81", old_file}).out,
+              "No agent may reach 10.0.0.10:81.\n");
+    EXPECT_EQ(run({"policy", "what-can", "bot", new_file}).out,
+              "               WHO OR WHERE  TRAFFIC  GRANT\n"
+              "may not reach  *             tcp:25   no-mail\n"
+              "may not reach  10.9.0.0/16   *        off\n"
+              "may reach      host:web      tcp:80   ci-web\n"
+              "may reach      *             *        all\n");
+    EXPECT_EQ(run({"policy", "what-can", "agent:vault", old_file}).out,
+              "agent:vault may reach nothing, and nobody may reach it.\n");
+}
+
+TEST_F(PolicyQuestions, test_runs_the_tests_of_the_file_and_check_does_too)
+{
+    EXPECT_EQ(run({"policy", "test", new_file}).out,
+              new_file + ": 1 test with 2 claims, all as they should be.\n");
+    std::ofstream(new_file, std::ios::app) << "  - {src: tag:ci, accept: ['8.8.8.8:25']}\n";
+    for (const char* verb : {"test", "check"}) {
+        const Ran failed = run({"policy", verb, new_file});
+        EXPECT_EQ(failed.code, 1);
+        EXPECT_NE(failed.err.find("must be accepted and is refused. The grant \"no-mail\""),
+                  std::string::npos)
+            << failed.err;
+    }
 }
 
 }  // namespace

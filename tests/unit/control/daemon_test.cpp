@@ -318,6 +318,85 @@ TEST_F(DaemonTest, cuts_an_agent_at_the_moment_it_expires)
     EXPECT_EQ(agents.at("agents").as_array().at(0).at("state").as_string(), "expired");
 }
 
+TEST_F(DaemonTest, begins_and_ends_grants_and_attributes_by_themselves)
+{
+    // A Tuesday, 08:59:58 in UTC.
+    now = 1'795'510'798;
+    write_policy(
+        agent("a", 1, ", attributes: {ok: {value: x, expires: 2026-11-24T09:00:04Z}}"),
+        "grants:\n"
+        "  - {name: hours, src: [agent:a], dst: [10.1.0.1], ip: [icmp],"
+        " schedule: {days: tue, hours: '09:00-17:00'}}\n"
+        "  - {name: brief, src: [agent:a], dst: [10.1.0.2], ip: [icmp],"
+        " expires: 2026-11-24T09:00:02Z}\n"
+        "  - {name: asked, src: [agent:a], dst: [10.1.0.3], ip: [icmp], when: ok is set}\n");
+    FakeDataplane dataplane(socket);
+    start();
+    ASSERT_TRUE(run_until([&] { return in_force(); }));
+    const auto granted = [&] {
+        const auto bytes = dataplane.policy();
+        std::string error, found;
+        const auto view = api::read_snapshot(bytes, error);
+        if (!view)
+            return error;
+        const api::ClassRow& row = view->classes[view->agents[0].policy_class];
+        for (const api::MatchRow& match : view->matches.subspan(row.first, row.count))
+            found += std::to_string(match.peer.bytes[15]);
+        return found;
+    };
+    EXPECT_EQ(granted(), "23");
+    now += 2;
+    EXPECT_TRUE(run_until([&] { return granted() == "123"; }, 3s)) << granted();
+    now += 2;
+    // Nothing but the clock tells control.
+    EXPECT_TRUE(run_until([&] { return granted() == "13"; }, 3s)) << granted();
+    now += 2;
+    EXPECT_TRUE(run_until([&] { return granted() == "1"; }, 3s)) << granted();
+    EXPECT_EQ(rows(dataplane).at(0).flags & api::kAgentEnabled, uint32_t{api::kAgentEnabled});
+}
+
+TEST_F(DaemonTest, keeps_every_applied_policy_with_time_author_and_hash)
+{
+    write_policy(agent("a", 1));
+    FakeDataplane dataplane(socket);
+    start();
+    ASSERT_TRUE(run_until([&] { return in_force(); }));
+    now += 10;
+    write_policy(agent("a", 1) + agent("b", 2));
+    ASSERT_TRUE(run_until([&] { return rows(dataplane).size() == 2; }));
+    now += 100;
+    // Not a new policy, and one that is refused.
+    EXPECT_TRUE(apply().is_in_force);
+    write_policy("nonsense");
+    EXPECT_EQ(ask(R"({"verb":"policy-apply"})").at("ok"), false);
+    const auto kept = ask(R"({"verb":"policy-history"})").at("policies").as_array();
+    ASSERT_EQ(kept.size(), 2u);
+    EXPECT_EQ(kept.at(0).at("number"), 2);
+    EXPECT_EQ(kept.at(0).at("time_unix").as_int64(), now - 100);
+    EXPECT_TRUE(kept.at(0).at("author").is_null()) << "the file was saved";
+    EXPECT_NE(kept.at(0).at("hash"), kept.at(1).at("hash"));
+    const auto text = ask(R"({"verb":"policy-text","number":1})");
+    EXPECT_EQ(text.at("files").as_array().size(), 1u);
+    const std::string first(text.at("files").at(0).at("text").as_string());
+    EXPECT_NE(first.find("name: a,"), std::string::npos);
+    EXPECT_EQ(first.find("name: b,"), std::string::npos);
+    EXPECT_EQ(ask(R"({"verb":"policy-text","number":3})").at("error").as_string(),
+              "There is no applied policy 3.");
+    EXPECT_EQ(ask(R"({"verb":"policy-text"})").at("ok"), false);
+
+    // It outlives a restart, and what somebody asks for after saving it is theirs.
+    stop();
+    dir.write("sandgate.yaml", first);
+    start();
+    const auto again = ask(R"({"verb":"policy-history"})").at("policies").as_array();
+    ASSERT_EQ(again.size(), 3u);
+    EXPECT_EQ(again.at(0).at("hash"), again.at(2).at("hash"));
+    ask(R"({"verb":"policy-apply"})");
+    const auto claimed = ask(R"({"verb":"policy-history"})").at("policies").as_array();
+    ASSERT_EQ(claimed.size(), 3u);
+    EXPECT_EQ(claimed.at(0).at("author").as_int64(), getuid());
+}
+
 TEST_F(DaemonTest, notices_a_change_of_a_bulk_file)
 {
     const auto line = [](const std::string& name, uint8_t seed) {
