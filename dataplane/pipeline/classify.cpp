@@ -92,9 +92,8 @@ DropReason classify_known(Worker& w, const PolicyView& policy, Packet& packet)
         const api::RuleId rule = find_flow_rule(policy, *packet.row, flow.key, flow.direction);
         if (rule == api::kNoRule || is_undeclared_service(policy, flow.key, flow.direction)) {
             const DropReason reason =
-                rule == api::kNoRule
-                    ? flow_refusal(policy, *packet.row, flow.key, flow.direction)
-                    : DropReason::kPolicyDenied;
+                rule == api::kNoRule ? flow_refusal(policy, *packet.row, flow.key, flow.direction)
+                                     : DropReason::kPolicyDenied;
             w.flows.erase(&flow);
             api::add(w.counters.flows_ended, 1);
             api::add(w.counters.flows_revoked, 1);

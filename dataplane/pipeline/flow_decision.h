@@ -46,7 +46,7 @@ inline api::RuleId find_flow_rule(const PolicyView& policy, const api::AgentRow&
 
 // Why no rule allows it: a denial, a hard rule, or no grant.
 inline api::DropReason flow_refusal(const PolicyView& policy, const api::AgentRow& row,
-                               const FlowKey& key, uint8_t direction)
+                                    const FlowKey& key, uint8_t direction)
 {
     const uint16_t port = direction == api::kEgress ? key.peer_port() : key.agent_port();
     return refusal_of(policy, row, static_cast<api::MatchDirection>(direction), key.peer,
