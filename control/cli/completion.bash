@@ -36,8 +36,15 @@ _sandgate()
             mapfile -t COMPREPLY < <(compgen -f -W "$choices" -- "$current")
             return
             ;;
+        policy/import)
+            if [[ ${words[2]-} == tailscale ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -W "$choices --out" -- "$current")
+                return
+            fi
+            choices+=' tailscale'
+            ;;
         policy/apply | policy/history | policy/rollback) ;;
-        policy/*) choices+=' check test explain diff who-can what-can apply history rollback' ;;
+        policy/*) choices+=' check test explain diff who-can what-can import apply history rollback' ;;
         completion/*) choices+=' bash' ;;
         keygen/* | genpsk/*) choices+=' --out' ;;
         drops/*) choices+=' --all' ;;

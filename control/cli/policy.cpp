@@ -137,6 +137,7 @@ void add_policy_commands(CLI::App& app, Context& context)
     });
     add_policy_questions(*policy, context);
     add_policy_history(*policy, context);
+    add_policy_import(*policy, context);
     auto* applying = policy->add_subcommand(
         "apply", "Asks control to read its file now and waits until it is in force.");
     applying->callback(

@@ -15,6 +15,9 @@ void add_policy_questions(CLI::App& policy, Context& context);
 // policy history, rollback.
 void add_policy_history(CLI::App& policy, Context& context);
 
+// policy import.
+void add_policy_import(CLI::App& policy, Context& context);
+
 // Asks control to read its file now, waits until it is in force and says so.
 int apply_policy(const Context& context);
 

@@ -375,6 +375,42 @@ TEST_F(CliTest, helps_everywhere_and_calls_misuse_by_its_code)
     EXPECT_EQ(run({"agent", "config"}).code, 2);
 }
 
+TEST_F(CliTest, imports_a_tailscale_file_and_tells_what_it_leaves_out)
+{
+    dir.write("t.hujson",
+              "{\n\"acls\": [ // all\n{\"action\": \"accept\", \"src\": [\"tag:ci\", "
+              "\"autogroup:member\"], \"dst\": [\"10.0.0.1:22\"]},],\n}");
+    const std::string file = dir / "t.hujson";
+    const Ran printed = run({"policy", "import", "tailscale", file});
+    EXPECT_EQ(printed.code, 0);
+    EXPECT_NE(printed.out.find("    src: [tag:ci]\n"), std::string::npos) << printed.out;
+    EXPECT_EQ(printed.err,
+              file +
+                  ":3:40: \"autogroup:member\" is left out: autogroups have no counterpart.\n"
+                  "sandgate: 1 remark; agents are still to be added.\n");
+
+    EXPECT_EQ(run({"policy", "import", "tailscale", file, "--out", dir / "new.yaml"}).code, 0);
+    EXPECT_EQ(dir.read("new.yaml"), printed.out);
+    const Ran again = run({"policy", "import", "tailscale", file, "--out", dir / "new.yaml"});
+    EXPECT_EQ(again.code, 1);
+    EXPECT_NE(again.err.find("new.yaml exists"), std::string::npos) << again.err;
+    const Ran checked = run({"policy", "check", dir / "new.yaml"});
+    EXPECT_EQ(checked.code, 1);
+    EXPECT_NE(checked.err.find("No agent has the tag \"ci\"."), std::string::npos) << checked.err;
+
+    const auto answer = json::parse(run({"policy", "import", "tailscale", file, "--json"}).out);
+    EXPECT_EQ(answer.at("policy").as_string(), printed.out);
+    EXPECT_EQ(answer.at("remarks").at(0).at("where").as_string(), file + ":3:40");
+
+    dir.write("bad.hujson", "{\n/* \n}");
+    const Ran bad = run({"policy", "import", "tailscale", dir / "bad.hujson"});
+    EXPECT_EQ(bad.code, 1);
+    EXPECT_EQ(bad.err, "sandgate: " + (dir / "bad.hujson") + ":2:1: The comment does not end.\n");
+    EXPECT_EQ(run({"policy", "import", "tailscale", dir / "none"}).code, 1);
+    EXPECT_EQ(run({"policy", "import", "tailscale", dir / "."}).code, 1);
+    EXPECT_EQ(run({"policy", "import"}).code, 2);
+}
+
 TEST_F(CliTest, prints_a_completion_that_bash_takes_and_that_knows_every_command)
 {
     const Ran got = run({"completion", "bash"});
@@ -394,6 +430,7 @@ TEST_F(CliTest, prints_a_completion_that_bash_takes_and_that_knows_every_command
         EXPECT_NE(complete("sandgate \"\"", 1).find(std::string(noun) + " "), std::string::npos)
             << noun;
     EXPECT_EQ(complete("sandgate policy a", 2), "apply ");
+    EXPECT_EQ(complete("sandgate policy import t", 3), "tailscale ");
     EXPECT_EQ(complete("sandgate drops --a", 2), "--all ");
 }
 
