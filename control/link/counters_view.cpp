@@ -94,7 +94,7 @@ template <typename Pick>
 uint64_t CountersView::sum(Pick pick) const
 {
     uint64_t total = 0;
-    for (unsigned block = 0; block <= workers_; block++)
+    for (unsigned block = 0; block < workers_ + api::kSlowPathBlocks; block++)
         total += pick(region_->blocks[block]).load(std::memory_order_relaxed);
     return total;
 }
@@ -136,6 +136,7 @@ std::vector<CountersView::NamedTotal> CountersView::totals() const
         {"staged", &Block::staged},
         {"flows_created", &Block::flows_created},
         {"flows_ended", &Block::flows_ended},
+        {"flows_revoked", &Block::flows_revoked},
         {"flows_current", &Block::flows_current},
         {"handshakes_initiated", &Block::handshakes_initiated},
         {"handshakes_answered", &Block::handshakes_answered},
