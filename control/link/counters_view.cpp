@@ -157,4 +157,17 @@ std::vector<CountersView::NamedTotal> CountersView::totals() const
     return list;
 }
 
+std::vector<CountersView::FlowTableUse> CountersView::flow_tables() const
+{
+    std::vector<FlowTableUse> list;
+    for (unsigned worker = 0; worker < workers_; worker++) {
+        const api::CounterBlock& block = region_->blocks[worker];
+        const auto full = static_cast<unsigned>(api::DropReason::kFlowTableFull);
+        list.push_back({block.flows_current.load(std::memory_order_relaxed),
+                        region_->flows_per_worker,
+                        block.drops[full].load(std::memory_order_relaxed)});
+    }
+    return list;
+}
+
 }  // namespace sandgate::control
