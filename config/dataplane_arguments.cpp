@@ -37,6 +37,10 @@ std::vector<std::string> dataplane_arguments(const Policy& policy)
         add("--max-sessions", std::to_string(*d.max_sessions));
     if (d.max_flows)
         add("--max-flows", std::to_string(*d.max_flows));
+    for (size_t i = 0; i < d.flow_timeouts.size(); i++)
+        if (d.flow_timeouts[i])
+            add("--flow-timeout",
+                fmt::format("{}={}", api::kFlowTimeoutNames[i].option, *d.flow_timeouts[i]));
     if (d.mbufs)
         add("--mbufs", std::to_string(*d.mbufs));
     if (d.has_host_port) {

@@ -77,8 +77,21 @@ void Loader::dataplane(const YamlNode& node)
              [&](const YamlNode& n) { size(n, d.max_sessions, api::kSessionSlots); }},
             {"max_flows", kOptional,
              [&](const YamlNode& n) { size(n, d.max_flows, api::kFlowsPerWorker); }},
+            {"flow_timeouts", kOptional, [&](const YamlNode& n) { flow_timeouts(n); }},
             {"mbufs", kOptional, [&](const YamlNode& n) { size(n, d.mbufs, api::kPacketBuffers); }},
         });
+}
+
+void Loader::flow_timeouts(const YamlNode& node)
+{
+    std::vector<Field> fields;
+    for (size_t i = 0; i < std::size(api::kFlowTimeoutNames); i++)
+        fields.push_back({api::kFlowTimeoutNames[i].key, kOptional, [this, i](const YamlNode& n) {
+                              const api::Range seconds = api::kFlowTimeoutNames[i].seconds;
+                              number(n, policy_.dataplane.flow_timeouts[i], seconds.least,
+                                     seconds.most);
+                          }});
+    map(node, fields);
 }
 
 void Loader::ports(const YamlNode& node)

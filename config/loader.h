@@ -40,6 +40,7 @@ class Loader : private YamlWalk
     // load_gateway.cpp
     void gateway(const YamlNode& node);
     void dataplane(const YamlNode& node);
+    void flow_timeouts(const YamlNode& node);
     void ports(const YamlNode& node);
     void port(const YamlNode& node);
     void control(const YamlNode& node);

@@ -6,12 +6,14 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/result.h"
+#include "dataplane/api/flow_timeouts.h"
 #include "dataplane/api/ids.h"
 #include "dataplane/api/snapshot.h"
 
@@ -255,6 +257,8 @@ struct Dataplane
     bool has_host_port = true;
     std::string control_socket = "/run/sandgate/dataplane.sock";
     std::optional<uint64_t> max_sessions, max_flows, mbufs;
+    // Seconds, in the order of api::kFlowTimeoutNames.
+    std::array<std::optional<uint32_t>, std::size(api::kFlowTimeoutNames)> flow_timeouts;
     Where where;
 };
 

@@ -1,7 +1,9 @@
 // Compiled bytes to a snapshot that continues the previous one: what did not change keeps its epoch
 // and its place.
 #include <algorithm>
+#include <iterator>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 
 #include "config/compile.h"
@@ -46,6 +48,41 @@ std::vector<uint32_t> place_classes(const api::SnapshotView& now, const api::Sna
     return places;
 }
 
+// The addresses that are an agent's now and were not before, ascending and apart from each other.
+std::vector<Prefix> new_agent_addresses(const api::SnapshotView& now,
+                                        const api::SnapshotView* previous)
+{
+    std::vector<Prefix> added;
+    if (previous == nullptr)
+        return added;
+    auto old = previous->addresses.begin();
+    const auto order = [](const api::AddressRow& row) { return std::tie(row.address, row.prefix); };
+    for (const api::AddressRow& row : now.addresses) {
+        while (old != previous->addresses.end() && order(*old) < order(row)) ++old;
+        if (old == previous->addresses.end() || order(*old) != order(row))
+            added.push_back({row.address, row.prefix});
+    }
+    return added;
+}
+
+// Whether the class has rows that agents do not match, for addresses that have become agents': they
+// mean less than before although they read the same.
+bool is_narrowed(const api::SnapshotView& now, const api::ClassRow& row,
+                 const std::vector<Prefix>& added)
+{
+    const auto rows = now.matches.subspan(row.first, row.count);
+    return !added.empty() && std::any_of(rows.begin(), rows.end(), [&](const api::MatchRow& match) {
+        if ((match.flags & api::kNotFromAgents) == 0)
+            return false;
+        const Prefix peer{match.peer, match.peer_prefix};
+        const auto next = std::lower_bound(
+            added.begin(), added.end(), match.peer,
+            [](const Prefix& prefix, const api::Address& a) { return prefix.address < a; });
+        return (next != added.end() && peer.overlaps(*next)) ||
+               (next != added.begin() && std::prev(next)->contains(peer));
+    });
+}
+
 }  // namespace
 
 std::vector<uint8_t> publish(std::span<const uint8_t> compiled, const api::SnapshotView* previous,
@@ -63,6 +100,7 @@ std::vector<uint8_t> publish(std::span<const uint8_t> compiled, const api::Snaps
                             !is_same_table(previous->services, now->services) ||
                             !is_same_table(previous->hard_rules, now->hard_rules);
 
+    const std::vector<Prefix> added = new_agent_addresses(*now, previous);
     const size_t class_count =
         places.empty() ? 0 : size_t{1} + *std::max_element(places.begin(), places.end());
     std::vector<uint32_t> class_at(class_count, kNowhere);
@@ -74,14 +112,16 @@ std::vector<uint8_t> publish(std::span<const uint8_t> compiled, const api::Snaps
         api::ClassRow& row = classes[place];
         row = {static_cast<uint32_t>(matches.size()), 0, epoch};
         std::string_view content;  // of a gap: nothing
+        bool is_changed = is_all_new;
         if (class_at[place] != kNowhere) {
             const api::ClassRow& source = now->classes[class_at[place]];
             content = content_of(*now, source);
             row.count = source.count;
+            is_changed = is_changed || is_narrowed(*now, source, added);
             const auto first = now->matches.begin() + source.first;
             matches.insert(matches.end(), first, first + source.count);
         }
-        if (!is_all_new && place < previous->classes.size() &&
+        if (!is_changed && place < previous->classes.size() &&
             content_of(*previous, previous->classes[place]) == content)
             row.changed_epoch = previous->classes[place].changed_epoch;
     }

@@ -51,6 +51,7 @@ std::string build_counters(const Options& options, uint64_t tsc_hz, CountersMemo
                      sizeof(region->port_names[i]) - 1);
     if (options.has_host_port)
         std::strncpy(region->port_names[ports], "host", sizeof(region->port_names[ports]) - 1);
+    region->flows_per_worker = options.max_flows;
     memory.region = region;
     return {};
 }

@@ -11,28 +11,28 @@ namespace sandgate::dp {
 namespace {
 
 // NAME=SECONDS into the field of that name.
-void set_flow_timeout(FlowTimeouts& timeouts, const std::string& text)
+void set_flow_timeout(api::FlowTimeouts& timeouts, const std::string& text)
 {
     const size_t equals = text.find('=');
-    for (const FlowTimeoutName& known : kFlowTimeoutNames) {
-        if (text.substr(0, equals) != known.name)
+    std::string names;
+    for (const api::FlowTimeoutName& known : api::kFlowTimeoutNames) {
+        names += (names.empty() ? "" : ", ") + std::string(known.option);
+        if (text.substr(0, equals) != known.option)
             continue;
         uint32_t seconds = 0;
         const char* end = text.data() + text.size();
         const auto [stop, error] = std::from_chars(text.data() + equals + 1, end, seconds);
         if (equals == std::string::npos || error != std::errc() || stop != end ||
-            seconds > kMostFlowTimeoutSeconds)
-            break;
+            seconds < known.seconds.least || seconds > known.seconds.most)
+            throw CLI::ValidationError("--flow-timeout",
+                                       "'" + text + "' is not NAME=SECONDS with " +
+                                           std::to_string(known.seconds.least) + " to " +
+                                           std::to_string(known.seconds.most) + " seconds");
         timeouts.*known.field = seconds * 1000;
         return;
     }
-    std::string names;
-    for (const FlowTimeoutName& known : kFlowTimeoutNames)
-        names += (names.empty() ? "" : ", ") + std::string(known.name);
-    throw CLI::ValidationError("--flow-timeout", "'" + text +
-                                                     "' is not NAME=SECONDS with at most " +
-                                                     std::to_string(kMostFlowTimeoutSeconds) +
-                                                     " s and one of the names " + names);
+    throw CLI::ValidationError("--flow-timeout",
+                               "'" + text + "' is not NAME=SECONDS with one of the names " + names);
 }
 
 }  // namespace

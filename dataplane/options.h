@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/flow/flow_timeouts.h"
+#include "dataplane/api/flow_timeouts.h"
 
 namespace sandgate::dp {
 
@@ -28,7 +28,7 @@ struct Options
     bool is_idle_adaptive = false;
     uint32_t max_sessions = 1u << 16;
     uint32_t max_flows = 1u << 18;  // per worker
-    FlowTimeouts flow_timeouts;
+    api::FlowTimeouts flow_timeouts;
     uint32_t mbufs = 1u << 14;
     uint16_t mtu = 1500;
     bool has_host_port = false;

@@ -41,6 +41,27 @@ bool is_true(const json::value& in, const char* name)
     return value != nullptr && value->is_bool() && value->as_bool();
 }
 
+// How full the flow tables are. That a table was full some time ago is no problem any more, but
+// explains what an agent has lost.
+void print_flow_tables(const Context& context, const json::value& dataplane)
+{
+    const json::value* tables = find(dataplane, "flow_tables");
+    if (tables == nullptr || !tables->is_array())
+        return;
+    uint64_t current = 0, capacity = 0, refused = 0;
+    for (const json::value& table : tables->as_array()) {
+        current += number(table, "current");
+        capacity += number(table, "capacity");
+        refused += number(table, "refused");
+    }
+    context.out << fmt::format("flows:      {} of {}", current, capacity);
+    if (refused != 0)
+        context.out << fmt::format(
+            "; {} of new flows refused since the start because a table was full",
+            counted(refused, "packet"));
+    context.out << "\n";
+}
+
 void print_for_people(const Context& context, const json::value& all)
 {
     const json::value nothing = json::object{};
@@ -69,6 +90,7 @@ void print_for_people(const Context& context, const json::value& all)
                                number(*counters, "opened"), number(*counters, "sealed"),
                                counted(number(*counters, "flows_current"), "flow"),
                                counted(number(*counters, "handshakes_completed"), "handshake"));
+        print_flow_tables(context, dataplane);
     } else {
         out << "dataplane:  not connected (" << text(dataplane, "socket") << ")\n";
     }

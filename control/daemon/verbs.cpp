@@ -81,6 +81,27 @@ json::object to_json(const config::Policy& policy, const config::NamedAgent& nam
         {"worker", peer.owner == ~uint32_t{0} ? json::value(nullptr) : json::value(peer.owner)}};
 }
 
+// What `status` says of the flow tables that take no new flow any more, or soon.
+void add_full_flow_tables(const CountersView& counters, std::vector<std::string>& problems)
+{
+    unsigned worker = 0;
+    for (const CountersView::FlowTableUse& table : counters.flow_tables()) {
+        const std::string advice =
+            "Raise dataplane.max_flows, or see whether an agent opens more flows than it should.";
+        if (table.is_full())
+            problems.push_back(
+                fmt::format("The flow table of worker {} is full ({} flows): new flows are refused "
+                            "(flow_table_full, {} packets so far), known ones go on. {}",
+                            worker, table.capacity, table.refused, advice));
+        else if (table.is_nearly_full())
+            problems.push_back(fmt::format(
+                "The flow table of worker {} is nearly full ({} of {} flows): when it is, new "
+                "flows will be refused. {}",
+                worker, table.current, table.capacity, advice));
+        worker++;
+    }
+}
+
 }  // namespace
 
 void Daemon::on_request(const json::object& request, const Caller& caller, Respond respond)
@@ -172,6 +193,8 @@ std::vector<std::string> Daemon::problems()
                 "The policy asks for other options of the dataplane; restart sandgate-dataplane.");
         }
     }
+    if (const CountersView* counters = sync_->link().counters())
+        add_full_flow_tables(*counters, list);
     return list;
 }
 
@@ -200,6 +223,12 @@ json::object Daemon::status()
                              {"tx_packets", port.tx_packets},
                              {"tx_bytes", port.tx_bytes}});
         dataplane["ports"] = std::move(ports);
+        json::array tables;
+        for (const auto& table : counters->flow_tables())
+            tables.push_back({{"current", table.current},
+                              {"capacity", table.capacity},
+                              {"refused", table.refused}});
+        dataplane["flow_tables"] = std::move(tables);
         json::object totals;
         for (const auto& total : counters->totals()) totals[total.name] = total.value;
         dataplane["counters"] = std::move(totals);

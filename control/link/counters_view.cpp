@@ -94,7 +94,7 @@ template <typename Pick>
 uint64_t CountersView::sum(Pick pick) const
 {
     uint64_t total = 0;
-    for (unsigned block = 0; block <= workers_; block++)
+    for (unsigned block = 0; block < workers_ + api::kSlowPathBlocks; block++)
         total += pick(region_->blocks[block]).load(std::memory_order_relaxed);
     return total;
 }
@@ -136,6 +136,7 @@ std::vector<CountersView::NamedTotal> CountersView::totals() const
         {"staged", &Block::staged},
         {"flows_created", &Block::flows_created},
         {"flows_ended", &Block::flows_ended},
+        {"flows_revoked", &Block::flows_revoked},
         {"flows_current", &Block::flows_current},
         {"handshakes_initiated", &Block::handshakes_initiated},
         {"handshakes_answered", &Block::handshakes_answered},
@@ -153,6 +154,19 @@ std::vector<CountersView::NamedTotal> CountersView::totals() const
         list.push_back({name, sum([m = member](const Block& block) -> const api::Counter& {
                             return block.*m;
                         })});
+    return list;
+}
+
+std::vector<CountersView::FlowTableUse> CountersView::flow_tables() const
+{
+    std::vector<FlowTableUse> list;
+    for (unsigned worker = 0; worker < workers_; worker++) {
+        const api::CounterBlock& block = region_->blocks[worker];
+        const auto full = static_cast<unsigned>(api::DropReason::kFlowTableFull);
+        list.push_back({block.flows_current.load(std::memory_order_relaxed),
+                        region_->flows_per_worker,
+                        block.drops[full].load(std::memory_order_relaxed)});
+    }
     return list;
 }
 

@@ -37,6 +37,18 @@ class CountersView
         uint64_t value;
     };
 
+    // The flow table of one worker.
+    struct FlowTableUse
+    {
+        uint64_t current = 0;
+        uint64_t capacity = 0;  // 0 when the dataplane does not say
+        uint64_t refused = 0;   // packets that would have begun a flow, since the start
+
+        bool is_full() const { return capacity != 0 && current >= capacity; }
+        // From nine tenths on: what is left is soon taken by an agent that scans.
+        bool is_nearly_full() const { return capacity != 0 && current >= capacity - capacity / 10; }
+    };
+
     unsigned workers() const { return workers_; }
     uint64_t boot_id() const { return region_->boot_id; }
     api::Counter const& policy_epoch() const { return region_->policy_epoch; }
@@ -50,6 +62,7 @@ class CountersView
     uint64_t drops(api::DropReason reason) const;
     std::vector<PortTotals> ports() const;
     std::vector<NamedTotal> totals() const;
+    std::vector<FlowTableUse> flow_tables() const;  // by worker
 
   private:
     CountersView(const api::CountersRegion* region, size_t bytes, unsigned workers)

@@ -57,6 +57,7 @@ struct CountersRegion
     uint32_t ports;                         // the number of ports, the host port included
     uint32_t host_port;                     // its number, or ~0
     char port_names[kMaxPorts][32];
+    uint32_t flows_per_worker;  // capacity of each worker's flow table; flows_current is of these
     alignas(64) CounterBlock blocks[];
 };
 

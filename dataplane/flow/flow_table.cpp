@@ -106,7 +106,7 @@ void FlowTable::erase(Flow* flow)
 
 namespace {
 
-uint32_t tcp_timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
+uint32_t tcp_timeout_of(const Flow& flow, const api::FlowTimeouts& timeouts)
 {
     if ((flow.marks & (reset_of(kOpener) | reset_of(kAnswerer))) != 0)
         return timeouts.tcp_closed_ms;
@@ -122,7 +122,7 @@ uint32_t tcp_timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
     }
 }
 
-uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
+uint32_t timeout_of(const Flow& flow, const api::FlowTimeouts& timeouts)
 {
     switch (flow.key.protocol()) {
         case 6:
@@ -140,7 +140,7 @@ uint32_t timeout_of(const Flow& flow, const FlowTimeouts& timeouts)
 
 }  // namespace
 
-bool has_timed_out(const Flow& flow, uint32_t now_ms, const FlowTimeouts& timeouts)
+bool has_timed_out(const Flow& flow, uint32_t now_ms, const api::FlowTimeouts& timeouts)
 {
     return now_ms - flow.last_seen_ms > timeout_of(flow, timeouts);
 }

@@ -11,8 +11,8 @@
 #include <cstring>
 #include <span>
 
+#include "dataplane/api/flow_timeouts.h"
 #include "dataplane/api/ids.h"
-#include "dataplane/flow/flow_timeouts.h"
 #include "dataplane/flow/huge_array.h"
 #include "dataplane/policy/address_table.h"
 
@@ -104,7 +104,7 @@ struct alignas(64) FlowCold
 static_assert(sizeof(FlowCold) == 64);
 
 // Whether a flow was silent for longer than its protocol and state allow.
-bool has_timed_out(const Flow& flow, uint32_t now_ms, const FlowTimeouts& timeouts);
+bool has_timed_out(const Flow& flow, uint32_t now_ms, const api::FlowTimeouts& timeouts);
 
 class FlowTable
 {

@@ -79,7 +79,7 @@ struct FlowReview
 struct Worker
 {
     Worker(WorkerId worker_id, Shared& shared_state, api::CounterBlock& counter_block,
-           uint32_t max_flows, uint64_t seed, const FlowTimeouts& flow_timeouts = {})
+           uint32_t max_flows, uint64_t seed, const api::FlowTimeouts& flow_timeouts = {})
         : id(worker_id),
           shared(shared_state),
           counters(counter_block),
@@ -92,7 +92,7 @@ struct Worker
     Shared& shared;
     api::CounterBlock& counters;  // its own cache lines; readers: control
     FlowTable flows;
-    const FlowTimeouts timeouts;
+    const api::FlowTimeouts timeouts;
     FlowReview flow_review;
     OpenBudget open_budget;
     TokenBucket icmp_tokens{1000, 1000};  // ICMP errors and resets: 1,000 per second

@@ -115,6 +115,70 @@ TEST(Publish, changes_the_epoch_of_what_changed_alone)
     EXPECT_EQ(changed(view_of(fourth), 1), 10u);
 }
 
+// The epoch at which this agent's flows are decided again: agent `a` of three, whose policy turns
+// from the first text into the second.
+uint64_t epoch_of_a_after(const std::string& first_text, const std::string& second_text)
+{
+    IdMap ids;
+    const auto first = published(first_text, ids, nullptr, 7);
+    const auto first_view = view_of(first);
+    const auto second = published(second_text, ids, &first_view, 8);
+    const auto view = view_of(second);
+    const api::AgentRow& a =
+        *std::find_if(view.agents.begin(), view.agents.end(),
+                      [&](const auto& row) { return row.identity == ids.identity_of("a"); });
+    return std::max(a.changed_epoch, view.classes[a.policy_class].changed_epoch);
+}
+
+std::string three_agents(const std::string& b, const std::string& address_of_b)
+{
+    const auto agent = [](const char* name, uint32_t key, const std::string& more) {
+        return std::string("  - {name: ") + name + ", public_key: " + base64_key(key) + more +
+               "}\n";
+    };
+    return "agents:\n" + agent("a", 1, ", addresses: [10.66.0.2]") +
+           agent("b", 2, b + ", addresses: [" + address_of_b + "]") +
+           agent("c", 3, ", tags: [t], addresses: [10.66.0.9]");
+}
+
+// A flow between agents is decided at both ends, each by its own row and class: what changes at one
+// end must reach the other's.
+TEST(Publish, decides_flows_between_agents_again_when_the_other_end_changes)
+{
+    for (const char* grant :
+         {"grants:\n  - {name: g, src: [agent:a], dst: [tag:t], ip: [tcp:1]}\n",
+          "grants:\n  - {name: g, src: [tag:t], dst: [agent:a], ip: [tcp:1]}\n",
+          "grants:\n  - {name: g, src: [agent:a], dst: [tag:t], ip: [tcp:1], action: deny}\n"}) {
+        const auto before = three_agents(", tags: [t]", "10.66.0.3") + grant;
+        EXPECT_EQ(epoch_of_a_after(before, before), 7u) << grant;
+        EXPECT_EQ(epoch_of_a_after(before, three_agents(", tags: [t]", "10.66.0.4") + grant), 8u)
+            << "the address, " << grant;
+        EXPECT_EQ(epoch_of_a_after(before, three_agents("", "10.66.0.3") + grant), 8u)
+            << "the tags, " << grant;
+        EXPECT_EQ(epoch_of_a_after(before, three_agents(", tags: [t, u]", "10.66.0.3") + grant), 7u)
+            << "another tag, " << grant;
+    }
+}
+
+// A network in src lets no agent in, so its rows mean less when an address in it becomes an
+// agent's, although they read the same.
+TEST(Publish, decides_again_what_a_network_let_in_when_an_agent_gets_an_address_there)
+{
+    const std::string grant =
+        "grants:\n  - {name: g, src: [10.66.1.0/24], dst: [agent:a], ip: [tcp:1]}\n";
+    const auto before = three_agents("", "10.66.0.3") + grant;
+    EXPECT_EQ(epoch_of_a_after(before, three_agents("", "10.66.1.3") + grant), 8u);
+    EXPECT_EQ(epoch_of_a_after(before, three_agents("", "10.66.0.0/31") + grant), 7u);
+    EXPECT_EQ(epoch_of_a_after(before, three_agents("", "10.66.2.0") + grant), 7u);
+    // Around the network, and back out of it.
+    EXPECT_EQ(epoch_of_a_after(before, three_agents("", "10.66.1.0/24") + grant), 8u);
+    EXPECT_EQ(epoch_of_a_after(three_agents("", "10.66.1.3") + grant, before), 7u);
+    // Agents that the network lets in are no exception from it.
+    EXPECT_EQ(epoch_of_a_after("relax: [agent_to_agent]\n" + before,
+                               "relax: [agent_to_agent]\n" + three_agents("", "10.66.1.3") + grant),
+              7u);
+}
+
 // What the dataplane relies on to keep a flow: an answer may differ only where an epoch says so.
 TEST(Publish, marks_every_agent_whose_rights_changed)
 {

@@ -1,5 +1,6 @@
 // The loader and the validator: tables of a policy and the exact first error, the examples, bulk
 // files.
+#include <algorithm>
 #include <chrono>
 
 #include "config/dataplane_arguments.h"
@@ -101,6 +102,17 @@ const BadPolicy kBadPolicies[] = {
      "192.0.2.1/24."},
     {"too few sessions", "dataplane: {max_sessions: 512}\n",
      "p.yaml:1:27: dataplane.max_sessions: Expected a number from 1024 to 4194304."},
+    {"flow that lives for no time", "dataplane:\n  flow_timeouts: {icmp: 0}\n",
+     "p.yaml:2:25: dataplane.flow_timeouts.icmp: Expected a number from 1 to 2592000."},
+    {"flow that lives too long", "dataplane:\n  flow_timeouts: {tcp_pick_up: 2592001}\n",
+     "p.yaml:2:32: dataplane.flow_timeouts.tcp_pick_up: Expected a number from 0 to 2592000."},
+    {"timeout in the command line's words", "dataplane:\n  flow_timeouts: {tcp-opening: 60}\n",
+     "p.yaml:2:19: dataplane.flow_timeouts: Unknown key \"tcp-opening\"; did you mean "
+     "\"tcp_opening\"?"},
+    {"timeout of no kind of flow", "dataplane:\n  flow_timeouts: {udp: 60}\n",
+     "p.yaml:2:19: dataplane.flow_timeouts: Unknown key \"udp\"; known are tcp_opening, "
+     "tcp_established, tcp_closing, tcp_closed, udp_opening, udp_established, icmp, other, "
+     "tcp_pick_up."},
     {"too many workers",
      "dataplane:\n  workers: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]\n",
      "p.yaml:2:12: dataplane.workers: More than 16 workers."},
@@ -414,6 +426,37 @@ TEST(DataplaneArguments, say_what_the_program_needs_at_start)
                                                "--mtu",
                                                "1500"};
     EXPECT_EQ(dataplane_arguments(result.policy), expected);
+}
+
+TEST(DataplaneArguments, name_each_timeout_of_flows_that_the_policy_sets)
+{
+    for (const api::FlowTimeoutName& name : api::kFlowTimeoutNames) {
+        const std::string yaml =
+            std::string("dataplane: {workers: 1, flow_timeouts: {") + name.key + ": 77}}\n";
+        BulkCache cache;
+        const LoadResult result = load_text(yaml, "p.yaml", cache);
+        ASSERT_TRUE(result.is_ok()) << all_texts(result.errors);
+        const std::vector<std::string> got = dataplane_arguments(result.policy);
+        const auto option = std::find(got.begin(), got.end(), "--flow-timeout");
+        ASSERT_NE(option, got.end()) << name.key;
+        EXPECT_EQ(option[1], std::string(name.option) + "=77");
+        EXPECT_EQ(std::count(got.begin(), got.end(), "--flow-timeout"), 1);
+    }
+}
+
+TEST(DataplaneArguments, name_timeouts_in_one_order)
+{
+    BulkCache cache;
+    const auto arguments_of = [&](const char* timeouts) {
+        return dataplane_arguments(
+            load_text(std::string("dataplane: {flow_timeouts: ") + timeouts + "}\n", "p.yaml",
+                      cache)
+                .policy);
+    };
+    // Else an order of no meaning would ask for a restart.
+    EXPECT_EQ(arguments_of("{udp_opening: 60, tcp_pick_up: 0}"),
+              arguments_of("{tcp_pick_up: 0, udp_opening: 60}"));
+    EXPECT_EQ(arguments_of("{}"), arguments_of(""));
 }
 
 TEST(Parse, reads_times_in_every_zone)

@@ -293,6 +293,10 @@ TEST_F(CliTest, says_how_the_gateway_is_and_exits_accordingly)
                R"(],"control":{"pid":17,"uptime_seconds":61},"dataplane":{"connected":true,"socket":"/s",)"
                R"("started_unix":1799996400,"aead_kernel":"ipsec_mb","workers":2,"ports":[{"name":"wan",)"
                R"("is_host":false,"rx_packets":5,"rx_bytes":2048,"tx_packets":1,"tx_bytes":10}],)"
+               R"("flow_tables":[{"current":1,"capacity":1024,"refused":0},)"
+               R"({"current":0,"capacity":1024,"refused":)" +
+               std::string(problem.empty() ? "0" : "12") +
+               R"(}],)"
                R"("counters":{"opened":3,"sealed":4,"flows_current":1,"handshakes_completed":2}},)"
                R"("policy":{"file":"/etc/p.yaml","in_force":true,"epoch":9,"agents":2,"grants":1,"errors":[]}})";
     };
@@ -305,6 +309,7 @@ TEST_F(CliTest, says_how_the_gateway_is_and_exits_accordingly)
                   "policy:     /etc/p.yaml, epoch 9, 2 agents, 1 grant, in force\n"
                   "dataplane:  up 1 hour, 2 workers, AEAD kernel ipsec_mb\n"
                   "traffic:    3 packets opened, 4 sealed, 1 flow, 2 handshakes\n"
+                  "flows:      1 of 2048\n"
                   "control:    up 1 minute, 1 second, process 17\n\n"
                   "PORT  RECEIVED  PACKETS  SENT  PACKETS\n"
                   "wan   2.00 KiB        5  10 B        1\n");
@@ -315,6 +320,9 @@ TEST_F(CliTest, says_how_the_gateway_is_and_exits_accordingly)
         const Ran got = run({"status", "--socket", dir / "2"});
         EXPECT_EQ(got.code, 1);
         EXPECT_NE(got.out.find("problem:    The policy file is refused.\n"), std::string::npos);
+        EXPECT_NE(got.out.find("flows:      1 of 2048; 12 packets of new flows refused since the "
+                               "start because a table was full\n"),
+                  std::string::npos);
     }
     FakeControl control(dir / "3", {{"status", answer("down", "")}});
     EXPECT_EQ(run({"status", "--socket", dir / "3"}).code, 2);

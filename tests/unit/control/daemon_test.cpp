@@ -537,6 +537,47 @@ TEST_F(DaemonTest, answers_bad_requests_with_a_sentence)
         << "no dataplane is running";
 }
 
+TEST_F(DaemonTest, says_which_flow_table_is_full_or_nearly_so)
+{
+    write_policy(agent("a", 1));
+    FakeDataplane dataplane(socket);
+    start();
+    ASSERT_TRUE(run_until([&] { return in_force(); }));
+    api::CounterBlock* blocks = dataplane.counters()->blocks;
+    blocks[0].flows_current = 899;
+    blocks[1].flows_current = 899;
+    EXPECT_EQ(ask(R"({"verb":"status"})").at("state"), "ok");
+
+    blocks[1].flows_current = 900;
+    auto status = ask(R"({"verb":"status"})");
+    EXPECT_EQ(status.at("state"), "degraded");
+    ASSERT_EQ(status.at("problems").as_array().size(), 1u);
+    EXPECT_EQ(
+        status.at("problems").at(0),
+        "The flow table of worker 1 is nearly full (900 of 1000 flows): when it is, new flows "
+        "will be refused. Raise dataplane.max_flows, or see whether an agent opens more flows "
+        "than it should.");
+
+    blocks[1].flows_current = 1000;
+    blocks[1].drops[static_cast<unsigned>(api::DropReason::kFlowTableFull)] = 17;
+    status = ask(R"({"verb":"status"})");
+    ASSERT_EQ(status.at("problems").as_array().size(), 1u);
+    EXPECT_EQ(status.at("problems").at(0),
+              "The flow table of worker 1 is full (1000 flows): new flows are refused "
+              "(flow_table_full, 17 packets so far), known ones go on. Raise dataplane.max_flows, "
+              "or see whether an agent opens more flows than it should.");
+    const auto& table = status.at("dataplane").at("flow_tables").at(1);
+    EXPECT_EQ(table.at("current"), 1000);
+    EXPECT_EQ(table.at("capacity"), 1000);
+    EXPECT_EQ(table.at("refused"), 17);
+
+    // What is over is no problem any more, but stays counted.
+    blocks[1].flows_current = 10;
+    status = ask(R"({"verb":"status"})");
+    EXPECT_EQ(status.at("state"), "ok");
+    EXPECT_EQ(status.at("dataplane").at("flow_tables").at(1).at("refused"), 17);
+}
+
 TEST_F(DaemonTest, does_not_take_the_socket_of_a_control_that_lives)
 {
     write_policy(agent("a", 1));

@@ -18,6 +18,15 @@ using control::Reply;
 
 namespace {
 
+uint64_t total_of(const control::CountersView& counters, const std::string& name)
+{
+    for (const auto& total : counters.totals())
+        if (total.name == name)
+            return total.value;
+    ADD_FAILURE() << name << " is not among the totals";
+    return 0;
+}
+
 class LinkTest : public testing::Test
 {
   protected:
@@ -62,18 +71,22 @@ TEST_F(LinkTest, maps_the_counters_that_come_with_the_welcome)
     FakeDataplane dataplane(dir / "dataplane.sock");
     dataplane.counters()->blocks[0].drops[static_cast<unsigned>(api::DropReason::kReplayed)] = 3;
     dataplane.counters()->blocks[2].drops[static_cast<unsigned>(api::DropReason::kReplayed)] = 4;
+    dataplane.counters()->blocks[3].drops[static_cast<unsigned>(api::DropReason::kReplayed)] = 8;
     dataplane.counters()->blocks[1].ports[1].tx_bytes = 99;
+    dataplane.counters()->blocks[0].flows_revoked = 2;
+    dataplane.counters()->blocks[1].flows_revoked = 3;
     link.start();
     ASSERT_TRUE(run_until([&] { return link.is_up(); }));
     EXPECT_EQ(last_welcome.boot_id, dataplane.boot_id);
     ASSERT_NE(link.counters(), nullptr);
     EXPECT_EQ(link.counters()->workers(), 2u);
     EXPECT_EQ(link.counters()->kernel(), "portable");
-    EXPECT_EQ(link.counters()->drops(api::DropReason::kReplayed), 7u);
+    EXPECT_EQ(link.counters()->drops(api::DropReason::kReplayed), 15u);
     EXPECT_EQ(link.counters()->ports().at(1).name, "lan");
     EXPECT_EQ(link.counters()->ports().at(1).tx_bytes, 99u);
+    EXPECT_EQ(total_of(*link.counters(), "flows_revoked"), 5u);
     dataplane.counters()->blocks[0].drops[static_cast<unsigned>(api::DropReason::kReplayed)] = 5;
-    EXPECT_EQ(link.counters()->drops(api::DropReason::kReplayed), 9u) << "the view is not live";
+    EXPECT_EQ(link.counters()->drops(api::DropReason::kReplayed), 17u) << "the view is not live";
 }
 
 TEST_F(LinkTest, sends_a_snapshot_as_a_memfd_that_nobody_can_change_any_more)

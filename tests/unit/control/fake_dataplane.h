@@ -150,6 +150,7 @@ class FakeDataplane
         region_->workers = 2;
         region_->ports = 2;
         region_->host_port = ~0u;
+        region_->flows_per_worker = 1000;
         std::strcpy(region_->kernel, "portable");
         std::strcpy(region_->port_names[0], "wan");
         std::strcpy(region_->port_names[1], "lan");

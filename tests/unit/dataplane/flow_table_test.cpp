@@ -30,7 +30,7 @@ Flow* insert(FlowTable& table, const FlowKey& key, uint64_t now_ns = 0)
 Flow* find(FlowTable& table, const FlowKey& key) { return table.find(key, table.hash_of(key)); }
 
 // One slice of a walk that ends what was silent too long.
-uint32_t age(FlowTable& table, uint32_t limit, uint32_t now_ms, const FlowTimeouts& timeouts)
+uint32_t age(FlowTable& table, uint32_t limit, uint32_t now_ms, const api::FlowTimeouts& timeouts)
 {
     uint32_t ended = 0;
     for (Flow& flow : table.walk(limit)) {
@@ -102,7 +102,7 @@ TEST(FlowTable, tells_keys_with_one_hash_apart)
 
 TEST(FlowTable, ages_each_flow_by_its_protocol_and_state)
 {
-    const FlowTimeouts timeouts;
+    const api::FlowTimeouts timeouts;
     const struct
     {
         uint8_t protocol, state, marks;
@@ -145,7 +145,7 @@ TEST(FlowTable, ages_all_in_slices_and_reuses_entries_clean)
     for (uint32_t n = 0; n < 256; n++)
         table.cold_of(insert(table, key_of_number(n))).packets[0] = 9;
     uint32_t ended = 0;
-    for (int slice = 0; slice < 40; slice++) ended += age(table, 8, 200'000, FlowTimeouts{});
+    for (int slice = 0; slice < 40; slice++) ended += age(table, 8, 200'000, api::FlowTimeouts{});
     EXPECT_EQ(table.erased(), 256u);
     EXPECT_EQ(ended, 256u);
     Flow* flow = insert(table, key_of_number(1), 5);

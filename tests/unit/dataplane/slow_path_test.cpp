@@ -221,6 +221,12 @@ TEST(SlowPath, policies_change_under_way)
         << "seeded peers are initiated to";
 }
 
+TEST(SlowPath, counters_say_how_many_flows_a_table_takes)
+{
+    SlowPath slow;
+    EXPECT_EQ(slow.counters().flows_per_worker, dp::Options{}.max_flows);
+}
+
 TEST(SlowPath, frames_before_the_first_policy_are_counted)
 {
     SlowPath slow;

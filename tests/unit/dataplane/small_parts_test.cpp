@@ -190,16 +190,18 @@ Options options_with(const char* timeout)
 
 TEST(Options, set_one_timeout_of_flows_by_its_name)
 {
-    for (const FlowTimeoutName& known : kFlowTimeoutNames) {
-        const std::string text = std::string(known.name) + "=12345";
-        const FlowTimeouts timeouts = options_with(text.c_str()).flow_timeouts, defaults;
-        for (const FlowTimeoutName& other : kFlowTimeoutNames)
+    for (const api::FlowTimeoutName& known : api::kFlowTimeoutNames) {
+        const std::string text = std::string(known.option) + "=12345";
+        const api::FlowTimeouts timeouts = options_with(text.c_str()).flow_timeouts, defaults;
+        for (const api::FlowTimeoutName& other : api::kFlowTimeoutNames)
             EXPECT_EQ(timeouts.*other.field,
                       other.field == known.field ? 12'345'000 : defaults.*other.field)
-                << text << ": " << other.name;
+                << text << ": " << other.option;
     }
-    for (const char* wrong : {"udp-opening", "udp-opening=", "udp-opening=x", "udp-opening=1x",
-                              "udp-opening=-1", "udp-opening=2592001", "udp=5", "=5", ""})
+    EXPECT_EQ(options_with("tcp-pick-up=0").flow_timeouts.tcp_pick_up_ms, 0u);
+    for (const char* wrong :
+         {"udp-opening", "udp-opening=", "udp-opening=x", "udp-opening=1x", "udp-opening=-1",
+          "udp-opening=0", "udp-opening=2592001", "udp=5", "udp_opening=5", "=5", ""})
         EXPECT_EXIT(options_with(wrong), testing::ExitedWithCode(2), "NAME=SECONDS") << wrong;
 }
 
