@@ -1,7 +1,5 @@
 #include "perf/aead_burst.h"
 
-#include <x86intrin.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -38,15 +36,6 @@ const char* name_of(Action action)
             return "refuse";
     }
     return "";
-}
-
-uint64_t read_tsc()
-{
-    unsigned core;
-    _mm_lfence();
-    const uint64_t now = __rdtscp(&core);
-    _mm_lfence();
-    return now;
 }
 
 double tsc_per_ns()

@@ -8,6 +8,7 @@
 
 #include "crypto/kernel.h"
 #include "perf/aead_rivals.h"
+#include "perf/tsc.h"
 
 namespace sandgate::crypto {
 
@@ -20,7 +21,7 @@ enum class Action
 const char* name_of(Action action);
 
 // The TSC behind everything before it.
-uint64_t read_tsc();
+using perf::read_tsc;
 // Measured against the system's clock, once.
 double tsc_per_ns();
 

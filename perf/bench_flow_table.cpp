@@ -10,7 +10,6 @@
 //
 // Usage: bench_flow_table [--flows 1000,100000,1000000,10000000] [--agents 1000] [--samples 2000]
 #include <fmt/format.h>
-#include <x86intrin.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <random>
 
 #include "dataplane/flow/tcp_state.h"
+#include "perf/tsc.h"
 #include "tests/support/bare_gateway.h"
 
 namespace sandgate::perf {
@@ -29,15 +29,6 @@ using test::BareGateway;
 
 constexpr uint8_t kTcp = 6, kUdp = 17;
 constexpr uint32_t kBatchMost = 1u << 17;
-
-uint64_t read_tsc()
-{
-    unsigned core;
-    _mm_lfence();
-    const uint64_t now = __rdtscp(&core);
-    _mm_lfence();
-    return now;
-}
 
 struct Samples
 {

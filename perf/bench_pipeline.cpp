@@ -14,7 +14,6 @@
 //                       [--samples 400] [--json FILE] [--direction open|seal]
 #include <fmt/format.h>
 #include <rte_ethdev.h>
-#include <x86intrin.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -25,6 +24,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/self_test.h"
+#include "perf/tsc.h"
 #include "tests/support/bare_gateway.h"
 
 namespace sandgate::perf {
@@ -39,15 +39,6 @@ constexpr unsigned kGroup =
     8;  // bursts prepared at once, so that a packet is not in the nearest cache
 constexpr uint16_t kAgentPort = 40000, kServerPort = 5201;
 constexpr uint32_t kOuterBytes = 14 + 20 + 8;
-
-uint64_t read_tsc()
-{
-    unsigned core;
-    _mm_lfence();
-    const uint64_t now = __rdtscp(&core);
-    _mm_lfence();
-    return now;
-}
 
 struct Stage
 {
